@@ -1,0 +1,1 @@
+//! What a device needs to sign records and keep them while offline.

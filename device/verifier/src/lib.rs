@@ -1,0 +1,1 @@
+//! The proof verifier for microcontrollers.

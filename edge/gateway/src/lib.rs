@@ -1,0 +1,1 @@
+//! The door for devices: MQTT, HTTP and store-and-forward.

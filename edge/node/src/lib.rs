@@ -1,0 +1,1 @@
+//! One member's node: ordering, ledger and attestation together.

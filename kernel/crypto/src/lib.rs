@@ -1,0 +1,1 @@
+//! Signatures, MAC authenticators, checks as data, batch verification.

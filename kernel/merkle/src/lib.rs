@@ -1,0 +1,1 @@
+//! Append-only Merkle mountain ranges: inclusion and consistency.

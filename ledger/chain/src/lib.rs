@@ -1,0 +1,1 @@
+//! Blocks, headers, the speculative head, attestations and proofs.

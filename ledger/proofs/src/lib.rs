@@ -1,0 +1,1 @@
+//! Proofs of readings, checked with no network and no trust in the prover.

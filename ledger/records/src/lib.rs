@@ -1,0 +1,1 @@
+//! Signed device records: encoding, limits, verification.

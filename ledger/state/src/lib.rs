@@ -1,0 +1,1 @@
+//! Ethereum's account trie, updated incrementally.

@@ -1,0 +1,1 @@
+//! Streams of readings: exactly once, append only.

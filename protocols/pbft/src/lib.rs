@@ -1,0 +1,1 @@
+//! Practical Byzantine fault tolerance: replica and client.

@@ -1,0 +1,1 @@
+//! Runs machines on threads, sockets and disks.

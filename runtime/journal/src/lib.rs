@@ -1,0 +1,1 @@
+//! A durable log with group commit and recovery.

@@ -1,0 +1,1 @@
+//! The ledger's key-value store on disk.

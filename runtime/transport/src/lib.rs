@@ -1,0 +1,1 @@
+//! Authenticated sessions between members, with bounded queues.

@@ -1,0 +1,1 @@
+//! Misbehaving participants, one misbehaviour per file.

@@ -1,0 +1,1 @@
+//! Properties of a run, one per file.

@@ -1,0 +1,1 @@
+//! The protocols as the simulator sees them.

@@ -1,0 +1,1 @@
+//! A deterministic network, its disks and its clocks, in one thread.

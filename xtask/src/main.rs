@@ -1,0 +1,3 @@
+//! The house's own tasks.
+
+fn main() {}
