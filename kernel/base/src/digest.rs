@@ -4,7 +4,9 @@ use core::{fmt, str::FromStr};
 use borsh::{BorshDeserialize, BorshSerialize};
 
 /// 32 bytes that stand for other bytes: a collision-free hash of them.
-#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, BorshSerialize, BorshDeserialize)]
+#[derive(
+    Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, BorshSerialize, BorshDeserialize,
+)]
 pub struct Digest(pub [u8; 32]);
 
 impl Digest {

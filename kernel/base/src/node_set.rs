@@ -55,7 +55,9 @@ impl NodeSet {
     /// The members in ascending order.
     pub fn iter(&self) -> impl Iterator<Item = NodeId> + use<> {
         let bits = self.0;
-        (0..Self::CAPACITY).filter(move |id| bits >> id & 1 == 1).map(NodeId)
+        (0..Self::CAPACITY)
+            .filter(move |id| bits >> id & 1 == 1)
+            .map(NodeId)
     }
 }
 
@@ -71,6 +73,8 @@ impl FromIterator<NodeId> for NodeSet {
 
 impl fmt::Debug for NodeSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(self.iter().map(|node| node.0)).finish()
+        f.debug_set()
+            .entries(self.iter().map(|node| node.0))
+            .finish()
     }
 }

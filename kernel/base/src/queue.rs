@@ -22,7 +22,10 @@ impl<T> BoundedQueue<T> {
     /// An empty queue for at most `capacity` items.
     #[must_use]
     pub const fn new(capacity: usize) -> Self {
-        Self { items: VecDeque::new(), capacity }
+        Self {
+            items: VecDeque::new(),
+            capacity,
+        }
     }
 
     /// Puts an item at the end.

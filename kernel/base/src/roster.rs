@@ -14,7 +14,12 @@ pub struct RosterError(pub u32);
 
 impl fmt::Display for RosterError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} replicas: a network has 1 to {}", self.0, NodeSet::CAPACITY)
+        write!(
+            f,
+            "{} replicas: a network has 1 to {}",
+            self.0,
+            NodeSet::CAPACITY
+        )
     }
 }
 
@@ -26,7 +31,11 @@ impl Roster {
     /// # Errors
     /// When `n` is 0 or above [`NodeSet::CAPACITY`].
     pub const fn new(n: u32) -> Result<Self, RosterError> {
-        if n == 0 || n > NodeSet::CAPACITY { Err(RosterError(n)) } else { Ok(Self { n }) }
+        if n == 0 || n > NodeSet::CAPACITY {
+            Err(RosterError(n))
+        } else {
+            Ok(Self { n })
+        }
     }
 
     /// How many replicas there are.
@@ -88,7 +97,10 @@ mod tests {
             let (n, f, quorum) = (roster.n(), roster.f(), roster.quorum());
             assert!(n > 3 * f);
             assert!(2 * quorum > n + f, "n = {n}");
-            assert!(2 * (quorum - 1) <= n + f, "n = {n}: a smaller quorum would do");
+            assert!(
+                2 * (quorum - 1) <= n + f,
+                "n = {n}: a smaller quorum would do"
+            );
             assert!(quorum <= n - f, "n = {n}");
         }
         assert_eq!(Roster::new(4).unwrap().quorum(), 3);

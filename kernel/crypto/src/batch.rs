@@ -17,9 +17,15 @@ impl SignatureCheck {
     #[must_use]
     pub fn new(key: VerifyingKey, message: &[u8], signature: Signature) -> Self {
         let mut commitment = Hasher::default();
-        commitment.update(&key.0).update(&signature.0).update(message);
+        commitment
+            .update(&key.0)
+            .update(&signature.0)
+            .update(message);
         let signed = ed25519_zebra::Signature::from_bytes(&signature.0);
-        Self { item: (key.0.into(), signed, message).into(), commitment: commitment.finish() }
+        Self {
+            item: (key.0.into(), signed, message).into(),
+            commitment: commitment.finish(),
+        }
     }
 }
 
@@ -61,7 +67,9 @@ fn batch_holds(checks: &[SignatureCheck]) -> bool {
         seed.update(&check.commitment.0);
         batch.queue(check.item.clone());
     }
-    batch.verify(ChaCha12Rng::from_seed(seed.finish().0)).is_ok()
+    batch
+        .verify(ChaCha12Rng::from_seed(seed.finish().0))
+        .is_ok()
 }
 
 #[cfg(test)]
@@ -71,7 +79,13 @@ mod tests {
 
     #[test]
     fn bisection_finds_exactly_the_bad_ones() {
-        for bad in [vec![], vec![0], vec![7, 8], vec![30], (0..31).collect::<Vec<usize>>()] {
+        for bad in [
+            vec![],
+            vec![0],
+            vec![7, 8],
+            vec![30],
+            (0..31).collect::<Vec<usize>>(),
+        ] {
             let checks: Vec<_> = (0..31_usize)
                 .map(|n| {
                     let key = SigningKey::from_seed([n as u8 % 5; 32]);

@@ -34,8 +34,19 @@ impl Checks {
     /// For each of several messages' checks whether all of its own hold; all are verified in one batch.
     #[must_use]
     pub fn hold_each(of_messages: &[Self]) -> Vec<bool> {
-        let all: Vec<_> = of_messages.iter().flat_map(|checks| checks.0.iter().cloned()).collect();
+        let all: Vec<_> = of_messages
+            .iter()
+            .flat_map(|checks| checks.0.iter().cloned())
+            .collect();
         let mut valid = verify_each(&all).into_iter();
-        of_messages.iter().map(|checks| valid.by_ref().take(checks.len()).fold(true, |all, one| all & one)).collect()
+        of_messages
+            .iter()
+            .map(|checks| {
+                valid
+                    .by_ref()
+                    .take(checks.len())
+                    .fold(true, |all, one| all & one)
+            })
+            .collect()
     }
 }

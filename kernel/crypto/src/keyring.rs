@@ -66,16 +66,28 @@ impl Keyring {
         secret: &MacSecret,
         members: &[MemberKeys],
     ) -> Result<Self, RosterMismatch> {
-        let mine = MemberKeys { verifying: signing.verifying_key(), mac: secret.public() };
+        let mine = MemberKeys {
+            verifying: signing.verifying_key(),
+            mac: secret.public(),
+        };
         if members.get(me.index()) != Some(&mine) || members.len() < roster.n() {
             return Err(RosterMismatch(me));
         }
         let macs = members.iter().map(|theirs| {
             let shared = secret.0.diffie_hellman(&theirs.mac.into()).to_bytes();
-            (directed(&shared, &mine.mac, &theirs.mac), directed(&shared, &theirs.mac, &mine.mac))
+            (
+                directed(&shared, &mine.mac, &theirs.mac),
+                directed(&shared, &theirs.mac, &mine.mac),
+            )
         });
         let verifying = members.iter().map(|member| member.verifying).collect();
-        Ok(Self { me, roster, signing, verifying, macs: macs.collect() })
+        Ok(Self {
+            me,
+            roster,
+            signing,
+            verifying,
+            macs: macs.collect(),
+        })
     }
 
     /// Whose keyring this is.
@@ -111,19 +123,28 @@ impl Keyring {
     /// My MAC for `to` over a digest; for a stranger one that nobody accepts.
     #[must_use]
     pub fn tag_for(&self, to: NodeId, digest: &Digest) -> Tag {
-        self.macs.get(to.index()).map_or(Tag([0; 16]), |(outgoing, _)| outgoing.tag(digest))
+        self.macs
+            .get(to.index())
+            .map_or(Tag([0; 16]), |(outgoing, _)| outgoing.tag(digest))
     }
 
     /// Whether `tag` is what `from` says to me over a digest.
     #[must_use]
     pub fn accepts(&self, from: NodeId, digest: &Digest, tag: Tag) -> bool {
-        self.macs.get(from.index()).is_some_and(|(_, incoming)| incoming.tag(digest) == tag)
+        self.macs
+            .get(from.index())
+            .is_some_and(|(_, incoming)| incoming.tag(digest) == tag)
     }
 
     /// My MACs over a digest for every replica, myself included: by my own entry I know my own words again.
     #[must_use]
     pub fn authenticator(&self, digest: &Digest) -> Authenticator {
-        Authenticator::new(self.roster.iter().map(|replica| self.tag_for(replica, digest)).collect())
+        Authenticator::new(
+            self.roster
+                .iter()
+                .map(|replica| self.tag_for(replica, digest))
+                .collect(),
+        )
     }
 }
 

@@ -12,7 +12,11 @@ pub struct Tag(pub [u8; 16]);
 /// In constant time, so that a forger learns nothing from how long it takes.
 impl PartialEq for Tag {
     fn eq(&self, other: &Self) -> bool {
-        self.0.iter().zip(&other.0).fold(0, |difference, (a, b)| difference | (a ^ b)) == 0
+        self.0
+            .iter()
+            .zip(&other.0)
+            .fold(0, |difference, (a, b)| difference | (a ^ b))
+            == 0
     }
 }
 
@@ -44,7 +48,10 @@ impl MacKey {
     #[must_use]
     pub fn tag(&self, digest: &Digest) -> Tag {
         let mac = blake3::keyed_hash(&self.0, &digest.0);
-        let (tag, _) = mac.as_bytes().split_first_chunk().unwrap_or((&[0; 16], &[]));
+        let (tag, _) = mac
+            .as_bytes()
+            .split_first_chunk()
+            .unwrap_or((&[0; 16], &[]));
         Tag(*tag)
     }
 }
@@ -68,7 +75,11 @@ impl Authenticator {
     #[must_use]
     pub fn spoilt(&self, mut choose: impl FnMut(usize) -> bool) -> Self {
         let spoil = |(index, tag): (usize, &Tag)| {
-            if choose(index) { Tag(tag.0.map(|byte| byte ^ 0x5a)) } else { *tag }
+            if choose(index) {
+                Tag(tag.0.map(|byte| byte ^ 0x5a))
+            } else {
+                *tag
+            }
         };
         Self::new(self.0.iter().enumerate().map(spoil).collect())
     }

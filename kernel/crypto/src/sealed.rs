@@ -81,7 +81,11 @@ pub enum SealError {
 
 fn digest<T: Domain>(origin: NodeId, body: &[u8]) -> Digest {
     let mut hasher = Hasher::default();
-    hasher.update(T::DOMAIN.as_bytes()).update(&[0]).update(&origin.0.to_le_bytes()).update(body);
+    hasher
+        .update(T::DOMAIN.as_bytes())
+        .update(&[0])
+        .update(&origin.0.to_le_bytes())
+        .update(body);
     hasher.finish()
 }
 
@@ -97,7 +101,13 @@ impl<T: BorshSerialize + Domain> Sealed<T> {
             Sealing::Authenticator => Seal::Authenticator(keyring.authenticator(&digest)),
             Sealing::Signature => Seal::Signature(keyring.sign(&digest)),
         };
-        Self { value, origin, body, seal, digest }
+        Self {
+            value,
+            origin,
+            body,
+            seal,
+            digest,
+        }
     }
 }
 
@@ -145,7 +155,6 @@ impl<T> Sealed<T> {
     }
 }
 
-
 impl<T> Claimed<T> {
     /// The value, which anyone may have made up.
     #[must_use]
@@ -181,7 +190,9 @@ impl<T> Claimed<T> {
             Seal::Mac(_) | Seal::Authenticator(_) if self.mac_holds(keyring) => {}
             Seal::Mac(_) | Seal::Authenticator(_) => return Err(SealError::WrongMac(self.origin)),
             Seal::Signature(signature) => {
-                let key = keyring.verifying_key(self.origin).ok_or(SealError::Stranger(self.origin))?;
+                let key = keyring
+                    .verifying_key(self.origin)
+                    .ok_or(SealError::Stranger(self.origin))?;
                 checks.require(SignatureCheck::new(key, &self.digest.0, *signature));
             }
         }
@@ -211,8 +222,20 @@ impl<T> Claimed<T> {
     /// Takes it without a check: it is vouched for otherwise, or its doubtfulness is carried beside it.
     #[must_use]
     pub fn trusted(self) -> Sealed<T> {
-        let Self { value, origin, body, seal, digest } = self;
-        Sealed { value, origin, body, seal, digest }
+        let Self {
+            value,
+            origin,
+            body,
+            seal,
+            digest,
+        } = self;
+        Sealed {
+            value,
+            origin,
+            body,
+            seal,
+            digest,
+        }
     }
 }
 
@@ -231,13 +254,22 @@ impl<T: BorshDeserialize + Domain> BorshDeserialize for Claimed<T> {
         let seal = Seal::deserialize_reader(reader)?;
         let length = u32::deserialize_reader(reader)? as usize;
         if length > T::MAX {
-            return Err(Error::new(ErrorKind::InvalidData, "a sealed value is larger than its kind may be"));
+            return Err(Error::new(
+                ErrorKind::InvalidData,
+                "a sealed value is larger than its kind may be",
+            ));
         }
         let mut body = alloc::vec![0; length];
         reader.read_exact(&mut body)?;
         let value = T::try_from_slice(&body)?;
         let digest = digest::<T>(origin, &body);
-        Ok(Self { value, origin, body: body.into(), seal, digest })
+        Ok(Self {
+            value,
+            origin,
+            body: body.into(),
+            seal,
+            digest,
+        })
     }
 }
 

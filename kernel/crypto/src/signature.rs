@@ -26,7 +26,9 @@ impl fmt::Debug for VerifyingKey {
 
 /// The bytes are not a public key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not an Ed25519 public key: expected 64 hexadecimal digits that encode a point of the curve")]
+#[error(
+    "not an Ed25519 public key: expected 64 hexadecimal digits that encode a point of the curve"
+)]
 pub struct InvalidKey;
 
 impl VerifyingKey {
@@ -49,8 +51,10 @@ impl VerifyingKey {
     /// Whether `signature` is this key's over `message`.
     #[must_use]
     pub fn verifies(&self, message: &[u8], signature: &Signature) -> bool {
-        ed25519_zebra::VerificationKey::try_from(self.0)
-            .is_ok_and(|key| key.verify(&ed25519_zebra::Signature::from_bytes(&signature.0), message).is_ok())
+        ed25519_zebra::VerificationKey::try_from(self.0).is_ok_and(|key| {
+            key.verify(&ed25519_zebra::Signature::from_bytes(&signature.0), message)
+                .is_ok()
+        })
     }
 }
 

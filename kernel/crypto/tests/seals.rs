@@ -3,7 +3,8 @@
 use borsh::{BorshDeserialize, BorshSerialize};
 use hedgerow_base::{NodeId, Roster};
 use hedgerow_crypto::{
-    Checks, Claimed, Domain, Keyring, MacSecret, MemberKeys, Seal, SealError, Sealed, Sealing, SigningKey,
+    Checks, Claimed, Domain, Keyring, MacSecret, MemberKeys, Seal, SealError, Sealed, Sealing,
+    SigningKey,
 };
 use hedgerow_wire::{decode, encode};
 
@@ -23,11 +24,20 @@ impl Domain for Other {
 
 fn keyrings(members: u8) -> Vec<Keyring> {
     let roster = Roster::new(4).unwrap();
-    let secrets: Vec<_> =
-        (0..members).map(|n| (SigningKey::from_seed([n; 32]), MacSecret::from_seed([n + 100; 32]))).collect();
+    let secrets: Vec<_> = (0..members)
+        .map(|n| {
+            (
+                SigningKey::from_seed([n; 32]),
+                MacSecret::from_seed([n + 100; 32]),
+            )
+        })
+        .collect();
     let keys: Vec<_> = secrets
         .iter()
-        .map(|(signing, mac)| MemberKeys { verifying: signing.verifying_key(), mac: mac.public() })
+        .map(|(signing, mac)| MemberKeys {
+            verifying: signing.verifying_key(),
+            mac: mac.public(),
+        })
         .collect();
     let keyring = |(n, (signing, mac)): (u32, &(SigningKey, MacSecret))| {
         Keyring::new(NodeId(n), roster, signing.clone(), mac, &keys).unwrap()
@@ -45,7 +55,10 @@ fn an_authenticator_convinces_every_replica_and_the_author() {
     let vote = Sealed::new(Vote(7), Sealing::Authenticator, &keyrings[4]);
     for keyring in &keyrings[..4] {
         let mut checks = Checks::default();
-        assert_eq!(sent(&vote).admit(keyring, &mut checks).unwrap().value(), &Vote(7));
+        assert_eq!(
+            sent(&vote).admit(keyring, &mut checks).unwrap().value(),
+            &Vote(7)
+        );
         assert!(checks.is_empty());
     }
     let own = Sealed::new(Vote(7), Sealing::Authenticator, &keyrings[1]);
@@ -58,7 +71,9 @@ fn a_mac_convinces_only_its_receiver_and_only_in_its_direction() {
     let vote = Sealed::new(Vote(7), Sealing::MacFor(NodeId(1)), &keyrings[0]);
     assert!(sent(&vote).mac_holds(&keyrings[1]));
     assert!(!sent(&vote).mac_holds(&keyrings[2]));
-    let Err(SealError::WrongMac(NodeId(0))) = sent(&vote).admit(&keyrings[0], &mut Checks::default()) else {
+    let Err(SealError::WrongMac(NodeId(0))) =
+        sent(&vote).admit(&keyrings[0], &mut Checks::default())
+    else {
         panic!("what was said to another came back to its author as the other's words")
     };
 }
@@ -85,7 +100,10 @@ fn signatures_are_collected_and_checked_together() {
             checks
         })
         .collect();
-    assert_eq!(Checks::hold_each(&messages), [true, false, true, true, true]);
+    assert_eq!(
+        Checks::hold_each(&messages),
+        [true, false, true, true, true]
+    );
 }
 
 #[test]
@@ -93,10 +111,16 @@ fn a_stranger_and_a_missing_seal_are_refused() {
     let keyrings = keyrings(6);
     let stranger = Sealed::new(Vote(7), Sealing::Signature, &keyrings[5]);
     let smaller = &self::keyrings(4)[0];
-    assert!(matches!(sent(&stranger).admit(smaller, &mut Checks::default()), Err(SealError::Stranger(NodeId(5)))));
+    assert!(matches!(
+        sent(&stranger).admit(smaller, &mut Checks::default()),
+        Err(SealError::Stranger(NodeId(5)))
+    ));
     let bare = Sealed::new(Vote(7), Sealing::None, &keyrings[0]);
     assert_eq!(bare.seal(), &Seal::None);
-    assert!(matches!(sent(&bare).admit(smaller, &mut Checks::default()), Err(SealError::WrongKind)));
+    assert!(matches!(
+        sent(&bare).admit(smaller, &mut Checks::default()),
+        Err(SealError::WrongKind)
+    ));
 }
 
 #[test]

@@ -62,7 +62,13 @@ pub trait KvStore {
     ///
     /// # Errors
     /// When the store has failed.
-    fn scan(&self, table: Table, from: &[u8], to: Option<&[u8]>, limit: usize) -> Result<Vec<Entry>, StoreError>;
+    fn scan(
+        &self,
+        table: Table,
+        from: &[u8],
+        to: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<Entry>, StoreError>;
 
     /// Applies `batch`: visible when this returns, durable after the next [`KvStore::sync`].
     ///

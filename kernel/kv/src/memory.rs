@@ -49,17 +49,32 @@ fn apply(tables: &mut BTreeMap<Table, BTreeMap<Vec<u8>, Vec<u8>>>, batch: WriteB
 
 impl KvStore for MemoryStore {
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        Ok(self.tables.get(table).and_then(|table| table.get(key)).cloned())
+        Ok(self
+            .tables
+            .get(table)
+            .and_then(|table| table.get(key))
+            .cloned())
     }
 
-    fn scan(&self, table: Table, from: &[u8], to: Option<&[u8]>, limit: usize) -> Result<Vec<Entry>, StoreError> {
-        let Some(table) = self.tables.get(table) else { return Ok(Vec::new()) };
+    fn scan(
+        &self,
+        table: Table,
+        from: &[u8],
+        to: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<Entry>, StoreError> {
+        let Some(table) = self.tables.get(table) else {
+            return Ok(Vec::new());
+        };
         if to.is_some_and(|to| to <= from) {
             return Ok(Vec::new());
         }
         let end = to.map_or(Bound::Unbounded, Bound::Excluded);
         let range = table.range::<[u8], _>((Bound::Included(from), end));
-        Ok(range.take(limit).map(|(key, value)| (key.clone(), value.clone())).collect())
+        Ok(range
+            .take(limit)
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .collect())
     }
 
     fn commit(&mut self, batch: WriteBatch) -> Result<(), StoreError> {
@@ -93,7 +108,12 @@ mod tests {
         }
         assert_eq!(store.unsynced(), 2);
         store.crash(1);
-        let keys: Vec<_> = store.scan("t", &[], None, 9).unwrap().into_iter().map(|(key, _)| key).collect();
+        let keys: Vec<_> = store
+            .scan("t", &[], None, 9)
+            .unwrap()
+            .into_iter()
+            .map(|(key, _)| key)
+            .collect();
         assert_eq!(keys, [[0], [1], [2]]);
         assert_eq!(store.scan("t", &[1], Some(&[2]), 9).unwrap().len(), 1);
         assert_eq!(store.scan("t", &[2], Some(&[1]), 9).unwrap().len(), 0);

@@ -18,7 +18,8 @@ pub trait Codec<P: Protocol>: Send + Sync {
     ///
     /// # Errors
     /// When the frame can't be a message that `link` may have sent, whatever the machine's state is.
-    fn admit(&self, link: NodeId, frame: &Bytes, checks: &mut Checks) -> Result<P::Message, Reject>;
+    fn admit(&self, link: NodeId, frame: &Bytes, checks: &mut Checks)
+    -> Result<P::Message, Reject>;
 
     /// Encodes and seals a message, once for all receivers.
     fn seal(&self, message: &P::Message, to: Target) -> Bytes;

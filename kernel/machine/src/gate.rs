@@ -15,7 +15,10 @@ impl<T> Gate<T> {
     /// A gate in front of a log that is durable up to `durable`.
     #[must_use]
     pub const fn new(durable: Lsn) -> Self {
-        Self { held: BTreeMap::new(), durable }
+        Self {
+            held: BTreeMap::new(),
+            durable,
+        }
     }
 
     /// Gives `item` back if it may leave now, and holds it otherwise.
@@ -31,7 +34,9 @@ impl<T> Gate<T> {
     pub fn open(&mut self, durable: Lsn) -> impl Iterator<Item = T> + use<T> {
         self.durable = self.durable.max(durable);
         let still_held = self.held.split_off(&self.durable.next());
-        core::mem::replace(&mut self.held, still_held).into_values().flatten()
+        core::mem::replace(&mut self.held, still_held)
+            .into_values()
+            .flatten()
     }
 
     /// Up to where the log is known to be durable.

@@ -15,7 +15,10 @@ impl<P: Protocol> Outbox<P> {
     /// An empty outbox of a machine whose log ends at `last`: the next record gets the position after it.
     #[must_use]
     pub const fn new(last: Lsn) -> Self {
-        Self { effects: Vec::new(), next: last.next() }
+        Self {
+            effects: Vec::new(),
+            next: last.next(),
+        }
     }
 
     /// Sends `message` at once.

@@ -19,9 +19,16 @@ fn nothing_leaves_before_its_position_is_durable_and_nothing_ungated_waits() {
     assert_eq!(gate.pass(Lsn(4), "b"), None);
     assert_eq!(gate.pass(Lsn(5), "c"), None);
     assert_eq!(gate.pass(Lsn::ZERO, "ungated"), Some("ungated"));
-    assert_eq!(gate.pass(Lsn(3), "durable already"), Some("durable already"));
+    assert_eq!(
+        gate.pass(Lsn(3), "durable already"),
+        Some("durable already")
+    );
     assert_eq!(gate.open(Lsn(4)).collect::<Vec<_>>(), ["b"]);
-    assert_eq!(gate.open(Lsn(2)).count(), 0, "durability does not run backwards");
+    assert_eq!(
+        gate.open(Lsn(2)).count(),
+        0,
+        "durability does not run backwards"
+    );
     assert_eq!(gate.durable(), Lsn(4));
     assert_eq!(gate.open(Lsn(9)).collect::<Vec<_>>(), ["a", "c"]);
     assert!(gate.is_empty());
@@ -38,9 +45,19 @@ fn records_are_numbered_from_where_the_log_ends() {
     assert!(matches!(
         effects[..],
         [
-            Effect::Persist { lsn: Lsn(8), record: 1 },
-            Effect::Send { to: Target::Node(NodeId(2)), message: 9, after: Lsn(8) },
-            Effect::Persist { lsn: Lsn(9), record: 2 },
+            Effect::Persist {
+                lsn: Lsn(8),
+                record: 1
+            },
+            Effect::Send {
+                to: Target::Node(NodeId(2)),
+                message: 9,
+                after: Lsn(8)
+            },
+            Effect::Persist {
+                lsn: Lsn(9),
+                record: 2
+            },
         ]
     ));
     assert!(out.is_empty());

@@ -17,12 +17,19 @@ pub struct TooLong {
 }
 
 fn too_long(length: usize, max: usize) -> Error {
-    Error::new(ErrorKind::InvalidData, alloc::format!("{length} where at most {max} are allowed"))
+    Error::new(
+        ErrorKind::InvalidData,
+        alloc::format!("{length} where at most {max} are allowed"),
+    )
 }
 
 fn read_length<R: Read>(reader: &mut R, max: usize) -> Result<usize> {
     let length = u32::deserialize_reader(reader)? as usize;
-    if length > max { Err(too_long(length, max)) } else { Ok(length) }
+    if length > max {
+        Err(too_long(length, max))
+    } else {
+        Ok(length)
+    }
 }
 
 /// How many items or bytes are reserved before any of them has been read: a lie about a length costs no more.
@@ -41,7 +48,14 @@ impl<T, const MAX: usize> List<T, MAX> {
     /// # Errors
     /// When there are more than `MAX`.
     pub fn new(items: Vec<T>) -> core::result::Result<Self, TooLong> {
-        if items.len() > MAX { Err(TooLong { length: items.len(), max: MAX }) } else { Ok(Self(items)) }
+        if items.len() > MAX {
+            Err(TooLong {
+                length: items.len(),
+                max: MAX,
+            })
+        } else {
+            Ok(Self(items))
+        }
     }
 
     /// The items.
@@ -101,7 +115,14 @@ impl<const MAX: usize> Blob<MAX> {
     /// # Errors
     /// When there are more than `MAX`.
     pub fn new(bytes: Vec<u8>) -> core::result::Result<Self, TooLong> {
-        if bytes.len() > MAX { Err(TooLong { length: bytes.len(), max: MAX }) } else { Ok(Self(bytes)) }
+        if bytes.len() > MAX {
+            Err(TooLong {
+                length: bytes.len(),
+                max: MAX,
+            })
+        } else {
+            Ok(Self(bytes))
+        }
     }
 
     /// The bytes.
@@ -162,7 +183,14 @@ impl<const MAX: usize> Text<MAX> {
     /// When it has more than `MAX` bytes.
     pub fn new(text: impl Into<String>) -> core::result::Result<Self, TooLong> {
         let text = text.into();
-        if text.len() > MAX { Err(TooLong { length: text.len(), max: MAX }) } else { Ok(Self(text)) }
+        if text.len() > MAX {
+            Err(TooLong {
+                length: text.len(),
+                max: MAX,
+            })
+        } else {
+            Ok(Self(text))
+        }
     }
 
     /// The text.
@@ -201,7 +229,8 @@ impl<const MAX: usize> BorshSerialize for Text<MAX> {
 impl<const MAX: usize> BorshDeserialize for Text<MAX> {
     fn deserialize_reader<R: Read>(reader: &mut R) -> Result<Self> {
         let bytes = Blob::<MAX>::deserialize_reader(reader)?.into_vec();
-        let text = String::from_utf8(bytes).map_err(|_| Error::new(ErrorKind::InvalidData, "not UTF-8"))?;
+        let text = String::from_utf8(bytes)
+            .map_err(|_| Error::new(ErrorKind::InvalidData, "not UTF-8"))?;
         Ok(Self(text))
     }
 }

@@ -39,7 +39,10 @@ pub fn encode_into<T: BorshSerialize>(value: &T, bytes: &mut Vec<u8>) {
 /// When there are more than `max` bytes, or when they are not exactly one canonical encoding of a `T`.
 pub fn decode<T: BorshDeserialize>(bytes: &[u8], max: usize) -> Result<T, DecodeError> {
     if bytes.len() > max {
-        return Err(DecodeError::TooLarge { length: bytes.len(), max });
+        return Err(DecodeError::TooLarge {
+            length: bytes.len(),
+            max,
+        });
     }
     T::try_from_slice(bytes).map_err(|error| DecodeError::Malformed(error.to_string()))
 }

@@ -4,7 +4,15 @@
 //! value, so that a digest of the bytes is a digest of the value. Borsh has no bound of its own, so every
 //! variable-length field uses a type of this crate that has one, and [`decode`] takes the whole input or nothing.
 #![no_std]
-#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing
+    )
+)]
 
 extern crate alloc;
 
