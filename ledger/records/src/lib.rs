@@ -1,1 +1,30 @@
 //! Signed device records: encoding, limits, verification.
+//!
+//! What devices and members say to the ledger, and what it answers. A device signs a [`Record`] (readings for one of
+//! its streams); a member signs a [`Registration`] of a device; either is a [`Transaction`]; a gateway bundles
+//! transactions into a [`Bundle`], the request of the ordering protocol; for each transaction the ledger gives a
+//! [`Receipt`].
+//!
+//! Everything is [Borsh](https://borsh.io): little-endian integers of fixed width, `u32` counts before texts, byte
+//! strings and lists, one byte before the fields of an `enum`'s variant.
+#![no_std]
+#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
+
+extern crate alloc;
+
+mod device;
+mod name;
+mod receipt;
+mod record;
+mod registration;
+mod transaction;
+
+pub use device::{Algorithm, BadPublicKey, DeviceId, DevicePublicKey, ParseDeviceIdError, StreamId};
+pub use name::{BadName, Name, StreamName};
+pub use receipt::{Receipt, Receipts, Rejection};
+pub use record::{ContentType, MAX_PAYLOAD, MAX_READINGS, Payload, RECORD_DOMAIN, Reading, Record, SignedRecord};
+pub use registration::{Description, REGISTRATION_DOMAIN, Registration, SignedRegistration};
+pub use transaction::{Bundle, MAX_BUNDLE, MAX_TRANSACTION, MAX_TRANSACTIONS, Transaction};
+
+/// The version of [`Record`] and [`Registration`] that this crate writes and reads.
+pub const VERSION: u8 = 1;

@@ -1,0 +1,143 @@
+use borsh::{BorshDeserialize, BorshSerialize};
+use hedgerow_base::{Height, NodeId};
+use hedgerow_wire::{DecodeError, List, decode, encode};
+
+use crate::{Algorithm, DeviceId, MAX_TRANSACTIONS, Name, StreamId};
+
+/// What became of a transaction.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub enum Receipt {
+    /// The device is known from now on.
+    Registered {
+        /// The device.
+        device: DeviceId,
+    },
+    /// Every reading of the record is in the stream, exactly once.
+    Recorded {
+        /// The stream.
+        stream: StreamId,
+        /// The block that executed the record.
+        height: Height,
+        /// Where the first of the appended readings is in the stream; the others follow it in the record's order.
+        /// The stream's length when none was appended.
+        first_position: u64,
+        /// How many readings were new.
+        appended: u32,
+        /// How many were there already, with the same content: a device may send again what it is not sure of.
+        duplicates: u32,
+    },
+    /// The transaction changed nothing.
+    Rejected {
+        /// Why.
+        reason: Rejection,
+    },
+}
+
+/// Why a transaction changed nothing.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, thiserror::Error)]
+pub enum Rejection {
+    /// The request is not a bundle of transactions.
+    #[error("the request is not a bundle of transactions")]
+    NotABundle,
+    /// Not the encoding of a transaction, or of the body that it signs.
+    #[error("malformed: not the encoding of a transaction")]
+    Malformed,
+    /// A record without a reading.
+    #[error("the record has no reading")]
+    Empty,
+    /// A version that this network doesn't know.
+    #[error("version {found} is not known here: use version {known}")]
+    UnknownVersion {
+        /// The version in the body.
+        found: u8,
+        /// The version that is known.
+        known: u8,
+    },
+    /// It is for another network.
+    #[error("it is for network {found}, this is network {expected}")]
+    WrongNetwork {
+        /// The network in the body.
+        found: u64,
+        /// This network.
+        expected: u64,
+    },
+    /// No such device has been registered.
+    #[error("device {device} is not registered: ask a member to register it")]
+    UnknownDevice {
+        /// The device in the body.
+        device: DeviceId,
+    },
+    /// The device is registered with a key of another algorithm.
+    #[error("signed with {found}, but the device is registered with a key of {registered}")]
+    WrongAlgorithm {
+        /// The algorithm in the record.
+        found: Algorithm,
+        /// The algorithm of the registered key.
+        registered: Algorithm,
+    },
+    /// The signature is not the device's, or not the member's.
+    #[error("the signature is not valid for this key and these bytes")]
+    BadSignature,
+    /// There is a reading with this number already, and it says something else. Nothing of the record was kept.
+    #[error("reading {sequence} is in the stream already, with another content")]
+    Conflict {
+        /// The number of the first such reading in the record.
+        sequence: u64,
+    },
+    /// The numbers that the stream has would have too many gaps. Fill some of them first.
+    #[error("the stream's sequence numbers would have more than {max} gaps: send the missing ones first")]
+    TooManyGaps {
+        /// How many gaps are allowed.
+        max: u32,
+    },
+    /// The signer is not a member of the network.
+    #[error("node {member} is not a member of this network")]
+    NotAMember {
+        /// The signer.
+        member: NodeId,
+    },
+    /// Another device has this name.
+    #[error("the name {name} belongs to device {device}")]
+    NameTaken {
+        /// The name.
+        name: Name,
+        /// The device that has it.
+        device: DeviceId,
+    },
+    /// The key has been registered already.
+    #[error("the key is registered already, as device {device}")]
+    AlreadyRegistered {
+        /// The device.
+        device: DeviceId,
+    },
+    /// The bytes are not a public key of the algorithm.
+    #[error("not a public key of {algorithm}")]
+    BadPublicKey {
+        /// The algorithm.
+        algorithm: Algorithm,
+    },
+}
+
+/// The receipts of a bundle's transactions, in their order. It is the reply to the bundle's request. A request that is
+/// not a bundle has one receipt.
+#[derive(Clone, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Receipts(pub List<Receipt, MAX_TRANSACTIONS>);
+
+impl Receipts {
+    /// How many bytes they may have when encoded.
+    pub const MAX_BYTES: usize = 4 + MAX_TRANSACTIONS * 128;
+
+    /// The receipts that `bytes`, all of them, encode.
+    ///
+    /// # Errors
+    /// When they are not such an encoding.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, DecodeError> {
+        decode(bytes, Self::MAX_BYTES)
+    }
+
+    /// Their encoding.
+    #[must_use]
+    pub fn to_bytes(&self) -> alloc::vec::Vec<u8> {
+        encode(self)
+    }
+}

@@ -1,0 +1,72 @@
+use alloc::vec::Vec;
+
+use alloy_primitives::keccak256;
+use borsh::{BorshDeserialize, BorshSerialize};
+use hedgerow_base::Digest;
+use hedgerow_wire::{Blob, DecodeError, List, decode, encode};
+
+use crate::{SignedRecord, SignedRegistration};
+
+/// How many bytes a transaction may have when encoded: 1 MiB.
+pub const MAX_TRANSACTION: usize = 1 << 20;
+
+/// How many transactions a bundle may have.
+pub const MAX_TRANSACTIONS: usize = 1024;
+
+/// How many bytes a bundle may have when encoded: 2 MiB.
+pub const MAX_BUNDLE: usize = 1 << 21;
+
+/// One thing that the ledger is asked to do. A gateway carries it and never changes it.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub enum Transaction {
+    /// Make a device known. First byte 0.
+    Register(SignedRegistration),
+    /// Keep a device's readings. First byte 1.
+    Record(SignedRecord),
+}
+
+impl Transaction {
+    /// The transaction that `bytes`, all of them, encode; no signature is verified.
+    ///
+    /// # Errors
+    /// When there are more than 1 MiB, or when they are not such an encoding.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, DecodeError> {
+        decode(bytes, MAX_TRANSACTION)
+    }
+
+    /// Its encoding.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        encode(self)
+    }
+
+    /// Names a transaction: keccak256 of its bytes, as Ethereum does.
+    #[must_use]
+    pub fn digest(bytes: &[u8]) -> Digest {
+        Digest(keccak256(bytes).0)
+    }
+}
+
+/// What one request to the ordering protocol carries: the bytes of transactions. Transactions that do not decode are
+/// rejected one by one, so a gateway that passes on garbage harms nobody else's.
+#[derive(Clone, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Bundle {
+    /// The transactions' bytes, in the order in which they are to be executed.
+    pub transactions: List<Blob<MAX_TRANSACTION>, MAX_TRANSACTIONS>,
+}
+
+impl Bundle {
+    /// The bundle that `bytes`, all of them, encode.
+    ///
+    /// # Errors
+    /// When there are more than [`MAX_BUNDLE`], or when they are not such an encoding.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, DecodeError> {
+        decode(bytes, MAX_BUNDLE)
+    }
+
+    /// Its encoding.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        encode(self)
+    }
+}
