@@ -11,7 +11,9 @@ use hedgerow_base::Digest;
 use crate::Name;
 
 /// How a device signs. Encoded as one byte.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, BorshSerialize, BorshDeserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, BorshSerialize, BorshDeserialize,
+)]
 #[borsh(use_discriminant = true)]
 #[repr(u8)]
 pub enum Algorithm {
@@ -93,7 +95,12 @@ impl DevicePublicKey {
         let mut bytes = [0; 33];
         match bytes.get_mut(..key.len()) {
             Some(part) if key.len() == algorithm.public_key_length() => part.copy_from_slice(key),
-            _ => return Err(BadPublicKey { algorithm, length: key.len() }),
+            _ => {
+                return Err(BadPublicKey {
+                    algorithm,
+                    length: key.len(),
+                });
+            }
         }
         Ok(Self { algorithm, bytes })
     }
@@ -126,7 +133,9 @@ impl DevicePublicKey {
 impl fmt::Debug for DevicePublicKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:", self.algorithm)?;
-        self.as_bytes().iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        self.as_bytes()
+            .iter()
+            .try_for_each(|byte| write!(f, "{byte:02x}"))
     }
 }
 
@@ -141,7 +150,8 @@ impl BorshDeserialize for DevicePublicKey {
     fn deserialize_reader<R: Read>(reader: &mut R) -> IoResult<Self> {
         let algorithm = Algorithm::deserialize_reader(reader)?;
         let key: Vec<u8> = hedgerow_wire::Blob::<33>::deserialize_reader(reader)?.into_vec();
-        Self::new(algorithm, &key).map_err(|error| Error::new(ErrorKind::InvalidData, alloc::format!("{error}")))
+        Self::new(algorithm, &key)
+            .map_err(|error| Error::new(ErrorKind::InvalidData, alloc::format!("{error}")))
     }
 }
 

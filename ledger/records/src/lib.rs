@@ -8,7 +8,15 @@
 //! Everything is [Borsh](https://borsh.io): little-endian integers of fixed width, `u32` counts before texts, byte
 //! strings and lists, one byte before the fields of an `enum`'s variant.
 #![no_std]
-#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing
+    )
+)]
 
 extern crate alloc;
 
@@ -19,10 +27,14 @@ mod record;
 mod registration;
 mod transaction;
 
-pub use device::{Algorithm, BadPublicKey, DeviceId, DevicePublicKey, ParseDeviceIdError, StreamId};
+pub use device::{
+    Algorithm, BadPublicKey, DeviceId, DevicePublicKey, ParseDeviceIdError, StreamId,
+};
 pub use name::{BadName, Name, StreamName};
 pub use receipt::{Receipt, Receipts, Rejection};
-pub use record::{ContentType, MAX_PAYLOAD, MAX_READINGS, Payload, RECORD_DOMAIN, Reading, Record, SignedRecord};
+pub use record::{
+    ContentType, MAX_PAYLOAD, MAX_READINGS, Payload, RECORD_DOMAIN, Reading, Record, SignedRecord,
+};
 pub use registration::{Description, REGISTRATION_DOMAIN, Registration, SignedRegistration};
 pub use transaction::{Bundle, MAX_BUNDLE, MAX_TRANSACTION, MAX_TRANSACTIONS, Transaction};
 

@@ -41,7 +41,9 @@ impl Name {
         let text = text.into();
         check(&text)?;
         let length = text.len();
-        Text::new(text).map(Self).map_err(|_| BadName::Length(length))
+        Text::new(text)
+            .map(Self)
+            .map_err(|_| BadName::Length(length))
     }
 
     /// The text.
@@ -55,7 +57,10 @@ fn check(text: &str) -> Result<(), BadName> {
     if text.is_empty() || text.len() > Name::MAX {
         return Err(BadName::Length(text.len()));
     }
-    if let Some(odd) = text.chars().find(|c| !matches!(c, 'a'..='z' | '0'..='9' | '.' | '_' | '-')) {
+    if let Some(odd) = text
+        .chars()
+        .find(|c| !matches!(c, 'a'..='z' | '0'..='9' | '.' | '_' | '-'))
+    {
         return Err(BadName::Character(odd));
     }
     if text.starts_with(['.', '_', '-']) || text.starts_with("0x") {
@@ -101,7 +106,8 @@ impl BorshSerialize for Name {
 impl BorshDeserialize for Name {
     fn deserialize_reader<R: Read>(reader: &mut R) -> IoResult<Self> {
         let text = Text::deserialize_reader(reader)?;
-        check(&text).map_err(|error| Error::new(ErrorKind::InvalidData, alloc::format!("{error}")))?;
+        check(&text)
+            .map_err(|error| Error::new(ErrorKind::InvalidData, alloc::format!("{error}")))?;
         Ok(Self(text))
     }
 }
@@ -135,6 +141,9 @@ impl FromStr for StreamName {
         if stream.contains('/') {
             return Err(BadName::NotAStream);
         }
-        Ok(Self { device: device.parse()?, stream: stream.parse()? })
+        Ok(Self {
+            device: device.parse()?,
+            stream: stream.parse()?,
+        })
     }
 }

@@ -85,7 +85,9 @@ pub enum Rejection {
         sequence: u64,
     },
     /// The numbers that the stream has would have too many gaps. Fill some of them first.
-    #[error("the stream's sequence numbers would have more than {max} gaps: send the missing ones first")]
+    #[error(
+        "the stream's sequence numbers would have more than {max} gaps: send the missing ones first"
+    )]
     TooManyGaps {
         /// How many gaps are allowed.
         max: u32,

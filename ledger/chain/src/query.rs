@@ -1,0 +1,234 @@
+use borsh::{BorshDeserialize, BorshSerialize};
+use hedgerow_base::{Digest, Height, Slot};
+use hedgerow_proofs::MAX_PROOF;
+use hedgerow_records::{
+    Description, DeviceId, DevicePublicKey, Name, Reading, StreamId, StreamName,
+};
+use hedgerow_wire::{Blob, DecodeError, List, Text, decode, encode};
+
+/// How many items one answer lists at most; an answer may have fewer than asked for, to stay small.
+pub const MAX_PAGE: usize = 1000;
+
+/// A device, by its name or its identifier.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub enum DeviceRef {
+    /// By name.
+    Name(Name),
+    /// By identifier.
+    Id(DeviceId),
+}
+
+/// A question that the ledger answers from its stable state, without a block.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub enum Query {
+    /// The newest stable block. Answered by [`Answer::Head`].
+    Head,
+    /// The block at a height. [`Answer::Block`].
+    Block(Height),
+    /// A device. [`Answer::Device`].
+    Device(DeviceRef),
+    /// The devices in the order of their names. [`Answer::Devices`].
+    Devices {
+        /// Only those after this one.
+        after: Option<Name>,
+        /// How many at most; never more than [`MAX_PAGE`].
+        limit: u32,
+    },
+    /// The streams in the order of their names. [`Answer::Streams`].
+    Streams {
+        /// Only those after this one.
+        after: Option<StreamName>,
+        /// How many at most; never more than [`MAX_PAGE`].
+        limit: u32,
+    },
+    /// A stream. [`Answer::Stream`].
+    Stream(StreamName),
+    /// A reading. [`Answer::Reading`].
+    Reading {
+        /// Its stream.
+        stream: StreamName,
+        /// Its number.
+        sequence: u64,
+    },
+    /// The readings of a stream in the order of their numbers. [`Answer::Range`].
+    Range {
+        /// The stream.
+        stream: StreamName,
+        /// The least number.
+        from: u64,
+        /// How many at most; never more than [`MAX_PAGE`], and never more than fit into 1 MiB (but one at least).
+        limit: u32,
+    },
+    /// The proof of a reading. [`Answer::Proof`].
+    Prove {
+        /// Its stream.
+        stream: StreamName,
+        /// Its number.
+        sequence: u64,
+    },
+}
+
+impl Query {
+    /// How many bytes a query may have when encoded.
+    pub const MAX_BYTES: usize = 256;
+
+    /// The query that `bytes`, all of them, encode.
+    ///
+    /// # Errors
+    /// When they are not such an encoding.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, DecodeError> {
+        decode(bytes, Self::MAX_BYTES)
+    }
+
+    /// Its encoding.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        encode(self)
+    }
+}
+
+/// A block in short.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct BlockSummary {
+    /// Its number.
+    pub height: Height,
+    /// The hash of its header.
+    pub hash: Digest,
+    /// The hash of the header before it.
+    pub parent: Digest,
+    /// Its place in the protocol's order.
+    pub slot: Slot,
+    /// Its time: milliseconds since the Unix epoch.
+    pub time: u64,
+    /// How many transactions it has, rejected ones too.
+    pub transactions: u32,
+    /// How many readings it appended.
+    pub readings: u32,
+    /// The root of the state after it.
+    pub state_root: Digest,
+    /// The root of its transactions.
+    pub transactions_root: Digest,
+    /// The root of its receipts.
+    pub receipts_root: Digest,
+    /// The root of the Merkle mountain range over all earlier headers.
+    pub history_root: Digest,
+}
+
+/// The newest stable block, and totals up to it.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct HeadSummary {
+    /// The block.
+    pub block: BlockSummary,
+    /// The network's number.
+    pub network: u64,
+    /// How many devices are registered.
+    pub devices: u64,
+    /// How many streams there are.
+    pub streams: u64,
+    /// How many readings all streams have together.
+    pub readings: u64,
+}
+
+/// A device.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct DeviceSummary {
+    /// Its identifier.
+    pub device: DeviceId,
+    /// Its name.
+    pub name: Name,
+    /// The key that it signs with.
+    pub public_key: DevicePublicKey,
+    /// What it is, in words.
+    pub description: Option<Description>,
+    /// The block that registered it.
+    pub height: Height,
+}
+
+/// A stream.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct StreamSummary {
+    /// Its name.
+    pub name: StreamName,
+    /// Its identifier.
+    pub stream: StreamId,
+    /// The device that owns it.
+    pub owner: DeviceId,
+    /// How many readings it has.
+    pub length: u64,
+    /// The root of its Merkle mountain range.
+    pub root: Digest,
+    /// The least number of a reading.
+    pub first_sequence: u64,
+    /// The greatest number of a reading.
+    pub last_sequence: u64,
+    /// How many numbers between these two are missing.
+    pub missing: u64,
+    /// The reading with the greatest number.
+    pub latest: Option<RecordedReading>,
+}
+
+/// A reading as the ledger has it.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct RecordedReading {
+    /// What the device said. `reading.time` is the device's clock.
+    pub reading: Reading,
+    /// Where it is in its stream.
+    pub position: u64,
+    /// The block that recorded it.
+    pub height: Height,
+    /// That block's time: milliseconds since the Unix epoch.
+    pub block_time: u64,
+    /// keccak256 of the signed record that brought it.
+    pub record: Digest,
+}
+
+/// What the ledger says to a [`Query`].
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub enum Answer {
+    /// To [`Query::Head`].
+    Head(HeadSummary),
+    /// To [`Query::Block`].
+    Block(BlockSummary),
+    /// To [`Query::Device`].
+    Device(DeviceSummary),
+    /// To [`Query::Devices`].
+    Devices(List<DeviceSummary, MAX_PAGE>),
+    /// To [`Query::Streams`].
+    Streams(List<StreamSummary, MAX_PAGE>),
+    /// To [`Query::Stream`].
+    Stream(StreamSummary),
+    /// To [`Query::Reading`].
+    Reading(RecordedReading),
+    /// To [`Query::Range`].
+    Range(List<RecordedReading, MAX_PAGE>),
+    /// To [`Query::Prove`]: the bytes of a [`Proof`](hedgerow_proofs::Proof).
+    Proof(Blob<MAX_PROOF>),
+    /// There is no such thing.
+    NotFound(Text<256>),
+    /// The thing is there, but no certificate covers it yet. Ask again in a moment.
+    NotYetFinal {
+        /// The newest block with a certificate.
+        certified: Height,
+    },
+    /// The bytes are not a query.
+    Malformed,
+}
+
+impl Answer {
+    /// How many bytes an answer may have when encoded.
+    pub const MAX_BYTES: usize = 2 << 20;
+
+    /// The answer that `bytes`, all of them, encode.
+    ///
+    /// # Errors
+    /// When they are not such an encoding.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, DecodeError> {
+        decode(bytes, Self::MAX_BYTES)
+    }
+
+    /// Its encoding.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        encode(self)
+    }
+}
