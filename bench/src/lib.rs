@@ -1,7 +1,11 @@
 //! Measures a network of replicas and clients on loopback.
 
 mod latency;
-mod machine;
+mod host;
+mod options;
+mod report;
 
 pub use latency::Latencies;
-pub use machine::{Host, cpu_time};
+pub use host::{Host, cpu_time};
+pub use options::{Durability, Options, Workload};
+pub use report::{LatencyMs, Report, Row};
