@@ -1,3 +1,49 @@
-//! The house's own tasks.
+//! The house's own tasks. `cargo xtask` lists them.
 
-fn main() {}
+mod ci;
+mod readme;
+mod tidy;
+mod toolbox;
+
+use std::process::ExitCode;
+
+const HELP: &str = "\
+The house's own tasks.
+
+  cargo xtask tidy               what no compiler checks: layers, purity, sizes, links, leftovers
+  cargo xtask readme             run the README's commands (fenced as `sh test`) in an empty folder
+  cargo xtask ci                 every step of CI, in order; `--list` names them, `--only a,b` picks some
+  cargo xtask torture [OPTIONS]  kill processes of a network under load, then check every record (`--help`)
+  cargo xtask idle [OPTIONS]     what an idle network costs (`--help`)
+  cargo xtask sim-long           the million simulated requests over 2,000 seeds; takes hours
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let (task, rest) = match arguments.split_first() {
+        Some((task, rest)) => (task.as_str(), rest),
+        None => ("help", [].as_slice()),
+    };
+    let done = match task {
+        "tidy" => tidy::run(),
+        "readme" => readme::run(),
+        "ci" => ci::run(rest),
+        "torture" => toolbox::end_to_end("torture", rest),
+        "idle" => toolbox::end_to_end("idle", rest),
+        "sim-long" => toolbox::simulate_long(rest),
+        "help" | "--help" | "-h" => {
+            print!("{HELP}");
+            Ok(())
+        }
+        _ => Err(anyhow::anyhow!(
+            "no task `{task}`: try one of these\n\n{HELP}"
+        )),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

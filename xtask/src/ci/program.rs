@@ -1,0 +1,150 @@
+//! Steps that use the released program as a newcomer would.
+
+use std::{env, fs, path::PathBuf, process::Command};
+
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::Value;
+
+use crate::toolbox::{self, cargo, program, run};
+
+/// Kills in CI's share of the torture. The 200: `cargo xtask torture --kills 200`.
+const KILLS: &str = "15";
+
+/// CI's share of the simulator's seeds, for each mode.
+const SEEDS: &[(&str, &str, &str)] = &[
+    ("safety", "0..40", "200"),
+    ("liveness", "0..40", "200"),
+    ("performance", "0..4", "2000"),
+];
+
+/// A new folder for what a step leaves; removed when the step was fine.
+fn scratch(step: &str) -> Result<PathBuf> {
+    let folder = env::temp_dir().join(format!("hedgerow-ci-{step}-{}", std::process::id()));
+    fs::create_dir_all(&folder)?;
+    Ok(folder)
+}
+
+/// What a command prints as JSON.
+fn json(command: &mut Command) -> Result<Value> {
+    let text = toolbox::output(command)?;
+    serde_json::from_str(&text).with_context(|| {
+        format!(
+            "`{}` did not print one JSON value:\n{text}",
+            toolbox::shown(command)
+        )
+    })
+}
+
+/// A number of a report.
+fn number(report: &Value, pointer: &str) -> Result<f64> {
+    report
+        .pointer(pointer)
+        .and_then(Value::as_f64)
+        .with_context(|| format!("the report has no number at {pointer}: {report}"))
+}
+
+/// The README's first command as it is written there, for half a minute; then again, from where it was.
+pub(crate) fn devnet() -> Result<()> {
+    let folder = scratch("devnet")?;
+    for _ in 0..2 {
+        run(cargo()
+            .args([
+                "run",
+                "--release",
+                "--locked",
+                "--",
+                "devnet",
+                "--duration",
+                "30",
+                "--dir",
+            ])
+            .arg(&folder))?;
+    }
+    fs::remove_dir_all(folder)?;
+    Ok(())
+}
+
+/// Seeds of every mode; none may break a property.
+pub(crate) fn simulate() -> Result<()> {
+    let hedgerow = toolbox::build_release()?;
+    for (mode, seeds, requests) in SEEDS {
+        let report = json(program(&hedgerow).args([
+            "sim",
+            "--protocol",
+            "pbft",
+            "--mode",
+            mode,
+            "--seeds",
+            seeds,
+            "--requests",
+            requests,
+            "--json",
+        ]))?;
+        println!("{mode}: {report}");
+        for field in ["/seeds", "/requests", "/longest_recovery_ms"] {
+            number(&report, field)?;
+        }
+        let violations = report
+            .get("violations")
+            .context("the report has no violations")?;
+        let none = match violations {
+            Value::Array(list) => list.is_empty(),
+            other => other.as_u64() == Some(0),
+        };
+        ensure!(none, "the simulator found violations: {violations}");
+    }
+    Ok(())
+}
+
+/// Short runs; the report must have what it promises. How fast is not CI's question.
+pub(crate) fn bench() -> Result<()> {
+    let hedgerow = toolbox::build_release()?;
+    let loads: [&[&str]; 3] = [
+        &["--request", "0", "--reply", "0", "--durability", "none"],
+        &["--request", "4096", "--reply", "0", "--durability", "fsync"],
+        &["--records", "--durability", "fsync"],
+    ];
+    for load in loads {
+        let report = json(
+            program(&hedgerow)
+                .args(["bench", "--seconds", "5", "--json"])
+                .args(load),
+        )?;
+        println!("{}: {report}", load.join(" "));
+        for field in [
+            "/latency_ms/p50",
+            "/latency_ms/p99",
+            "/cpu_s_per_1000",
+            "/bytes_per_request",
+        ] {
+            number(&report, field)?;
+        }
+        for field in ["/throughput_per_s", "/committed"] {
+            ensure!(
+                number(&report, field)? > 0.0,
+                "nothing was committed: {report}"
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Other people's MQTT clients.
+pub(crate) fn mqtt() -> Result<()> {
+    let script = toolbox::root().join("e2e/mqtt.sh");
+    if !script.exists() {
+        bail!("{} is missing", script.display());
+    }
+    let hedgerow = toolbox::build_release()?;
+    run(program("bash").arg(script).env("HEDGEROW", hedgerow))
+}
+
+/// Kills under load.
+pub(crate) fn torture() -> Result<()> {
+    toolbox::end_to_end("torture", &["--kills".to_owned(), KILLS.to_owned()])
+}
+
+/// A network without traffic.
+pub(crate) fn idle() -> Result<()> {
+    toolbox::end_to_end("idle", &[])
+}
