@@ -42,7 +42,7 @@ impl NodeAddress {
     #[must_use]
     pub const fn last_leaf(self) -> u64 {
         // (index + 1) << level may be 2^64 for the last node of all; minus one it fits.
-        ((self.index << self.level) | low_bits(self.level)) as u64
+        (self.index << self.level) | low_bits(self.level)
     }
 
     /// Its number among all nodes in the order in which they come into being: after its last leaf come the nodes that

@@ -21,11 +21,10 @@ pub struct Inclusion(pub List<Digest, MAX_PATH>);
 
 /// The mountain that has the leaf `index`, as its number and its height.
 fn mountain(length: u64, index: u64) -> Option<(usize, u32)> {
-    let peaks = peak_addresses(length).enumerate();
+    let mut peaks = peak_addresses(length).enumerate();
     peaks
-        .map(|(number, top)| (number, top))
         .find(|(_, top)| index <= top.last_leaf())
-        .map(|(n, top)| (n, top.level))
+        .map(|(number, top)| (number, top.level))
 }
 
 impl Inclusion {
