@@ -1,0 +1,143 @@
+use std::fmt;
+
+use bytes::Bytes;
+use hedgerow_base::{Digest, NodeId, NodeSet, Slot};
+use hedgerow_ordering::Batch;
+use serde::Serialize;
+
+use crate::Vote;
+
+/// What a checker sees of a run. Of nodes, only the correct ones are observed; their time is virtual time.
+#[derive(Clone, Debug)]
+pub enum Observation<'a> {
+    /// A correct client was asked to have `operation` ordered. Operations of correct clients are all different.
+    Invoked {
+        /// The client.
+        client: NodeId,
+        /// Names the invocation, and is never used again by this client.
+        ticket: u64,
+        /// What to order.
+        operation: &'a Bytes,
+    },
+    /// A correct client was asked a query: how many operations were executed so far.
+    Asked {
+        /// The client.
+        client: NodeId,
+        /// Names the query.
+        ticket: u64,
+    },
+    /// A correct client says that an invocation or query is done.
+    Completed {
+        /// The client.
+        client: NodeId,
+        /// Which one.
+        ticket: u64,
+        /// The result.
+        reply: &'a [u8],
+    },
+    /// A correct client crashed: what it waited for may or may not have happened.
+    Forgot {
+        /// The client.
+        client: NodeId,
+    },
+    /// A replica started; its application holds everything up to `executed`.
+    Started {
+        /// The replica.
+        node: NodeId,
+        /// The last slot that its application has.
+        executed: Slot,
+    },
+    /// A replica gave its application a batch.
+    Decided {
+        /// The replica.
+        node: NodeId,
+        /// The batch.
+        batch: &'a Batch,
+    },
+    /// A replica's application has executed a slot.
+    Executed {
+        /// The replica.
+        node: NodeId,
+        /// The slot.
+        slot: Slot,
+        /// The state after it.
+        state: Digest,
+    },
+    /// A replica let a vote go out on the wire.
+    Voted {
+        /// The replica.
+        node: NodeId,
+        /// The vote.
+        vote: Vote,
+    },
+    /// A node has done a burst.
+    Burst {
+        /// The node.
+        node: NodeId,
+        /// How many inputs it took.
+        inputs: usize,
+        /// How many effects it wanted.
+        effects: usize,
+        /// How many effects wait for the disk.
+        held: usize,
+        /// How many records its log holds.
+        log: usize,
+        /// Batches given to the application that were not executed yet.
+        backlog: usize,
+    },
+    /// A node sent or stored something.
+    Active {
+        /// The node.
+        node: NodeId,
+        /// What it did.
+        what: &'static str,
+    },
+    /// From here on these replicas and all correct clients are up and connected by good links.
+    Healed {
+        /// The replicas.
+        core: NodeSet,
+    },
+    /// Everything asked was answered a while ago, and no liar is left: nothing should happen any more.
+    Quiet,
+    /// A node of the healed core still wants to be woken although the network is quiet.
+    Restless {
+        /// The node.
+        node: NodeId,
+    },
+    /// The end of the run.
+    Ended {
+        /// The replicas that were healed; empty when none were.
+        core: NodeSet,
+        /// Invocations and queries of correct clients without an answer.
+        unanswered: usize,
+    },
+}
+
+/// A property that did not hold.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Violation {
+    /// The checker's name.
+    pub checker: String,
+    /// Virtual milliseconds since the beginning of the run.
+    pub at_ms: u64,
+    /// What was seen.
+    pub what: String,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} at {} ms: {}", self.checker, self.at_ms, self.what)
+    }
+}
+
+/// A property of a run, checked as it happens. It shares no code with the protocols.
+pub trait Checker: Send {
+    /// Its name in reports.
+    fn name(&self) -> &'static str;
+
+    /// Sees one thing happen at `at` (virtual nanoseconds).
+    ///
+    /// # Errors
+    /// What is wrong, when the property does not hold any more.
+    fn observe(&mut self, at: u64, observation: &Observation<'_>) -> Result<(), String>;
+}

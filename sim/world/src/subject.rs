@@ -1,0 +1,79 @@
+use std::sync::Arc;
+
+use bytes::Bytes;
+use hedgerow_base::{Digest, Lsn, NodeId, Slot, Time};
+use hedgerow_crypto::Keyring;
+use hedgerow_machine::{Codec, Machine, Protocol};
+use hedgerow_ordering::Ordering;
+
+use crate::Attack;
+
+/// What a participant is built from: a first start and a restart differ only in what the disks hold.
+#[derive(Debug)]
+pub struct Start<P: Protocol> {
+    /// Its secrets and everyone's public keys.
+    pub keyring: Arc<Keyring>,
+    /// What its log holds, oldest first.
+    pub records: Vec<(Lsn, P::Record)>,
+    /// The position of the last record ever written; the records need not reach back to the first.
+    pub last: Lsn,
+    /// The last slot that the application has on disk.
+    pub executed: Slot,
+    /// The digest of the application's state after that slot.
+    pub state: Digest,
+    /// What its clock shows.
+    pub now: Time,
+    /// A number that no other start of this node gets.
+    pub nonce: u64,
+    /// A number that the seed chose for the whole run: subjects draw their configuration from it.
+    pub tuning: u64,
+}
+
+/// A vote as the outside sees it: no correct replica ever says two different values under one key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Vote {
+    /// What it votes on, in the protocol's word.
+    pub kind: &'static str,
+    /// The first part of the key, such as the view.
+    pub view: u64,
+    /// The second part of the key, such as the slot.
+    pub slot: u64,
+    /// What it votes for.
+    pub value: Digest,
+}
+
+/// An ordering protocol as the simulator sees it: how to build its participants, and what to know of its messages.
+pub trait Subject: Sized + Send + Sync + 'static {
+    /// The protocol.
+    type Protocol: Ordering;
+
+    /// Its name on the command line.
+    fn name(&self) -> &'static str;
+
+    /// Builds or recovers a replica.
+    fn replica(&self, start: Start<Self::Protocol>) -> Box<dyn Machine<Self::Protocol>>;
+
+    /// Builds or recovers a client.
+    fn client(&self, start: Start<Self::Protocol>) -> Box<dyn Machine<Self::Protocol>>;
+
+    /// The stateless half of the keyring's owner.
+    fn codec(&self, keyring: &Arc<Keyring>) -> Arc<dyn Codec<Self::Protocol>>;
+
+    /// A record as it is stored.
+    fn encode_record(&self, record: &<Self::Protocol as Protocol>::Record) -> Bytes;
+
+    /// A record that was stored. What [`Subject::encode_record`] gave must come back: the disk's checksums let
+    /// nothing else pass.
+    fn decode_record(&self, bytes: &Bytes) -> <Self::Protocol as Protocol>::Record;
+
+    /// The votes in a message that `from` sends, as far as they are its own.
+    fn votes(
+        &self,
+        from: NodeId,
+        message: &<Self::Protocol as Protocol>::Message,
+        votes: &mut Vec<Vote>,
+    );
+
+    /// The ways to misbehave that only this protocol knows.
+    fn attacks(&self) -> Vec<Attack<Self>>;
+}

@@ -1,0 +1,338 @@
+//! What a machine wants done: sending, storing, telling its user.
+
+use bytes::Bytes;
+use hedgerow_base::{NodeId, Slot};
+use hedgerow_machine::{Effect, Protocol, Target};
+use hedgerow_ordering::{Command, Event};
+
+use super::{Happening, World};
+use crate::{
+    MS, Observation, Subject,
+    attacker::receivers,
+    node::{Inbound, Outgoing, User},
+};
+
+impl<S: Subject> World<'_, S> {
+    /// Carries out the effects of a burst that cost so much time.
+    pub(super) fn carry_out(&mut self, id: NodeId, mut cost: u64) {
+        let node = &mut self.nodes[id.index()];
+        let mut effects: Vec<_> = node.out.drain().collect();
+        let mut dies = None;
+        if !effects.is_empty()
+            && let Some(delay) = node.dies_inside.take()
+        {
+            effects.truncate(node.rng.below(effects.len() as u64 + 1) as usize);
+            dies = Some(delay);
+        }
+        for effect in effects {
+            match effect {
+                Effect::Persist { lsn, record } => {
+                    self.transcript
+                        .say(self.now, || format!("{id} stores {lsn} {record:?}"));
+                    let record = self.subject.encode_record(&record);
+                    let node = &mut self.nodes[id.index()];
+                    node.disk.append(lsn, record);
+                    self.active(id, "stored a record");
+                }
+                Effect::Send { to, message, after } => {
+                    let gate = &mut self.nodes[id.index()].gate;
+                    if let Some(Outgoing::Send { to, message }) =
+                        gate.pass(after, Outgoing::Send { to, message })
+                    {
+                        cost += self.transmit(id, cost, to, message);
+                    }
+                }
+                Effect::Emit { event, after } => {
+                    let gate = &mut self.nodes[id.index()].gate;
+                    if let Some(Outgoing::Emit(event)) = gate.pass(after, Outgoing::Emit(event)) {
+                        self.tell(id, event);
+                    }
+                }
+                Effect::Release(below) => self.nodes[id.index()].disk.release(below),
+            }
+            if !self.nodes[id.index()].is_up() {
+                return;
+            }
+        }
+        if dies.is_some() {
+            self.crash(id, dies);
+            return;
+        }
+        if !self.plan.cost.eq(&crate::CostModel::FREE) {
+            self.nodes[id.index()].busy_until = self.now + cost;
+        }
+        self.sync(id);
+    }
+
+    fn active(&mut self, node: NodeId, what: &'static str) {
+        if self.nodes[node.index()].is_correct() {
+            self.court
+                .hear(self.now, &Observation::Active { node, what });
+        }
+    }
+
+    /// Begins a sync if there is something to sync: whatever was written meanwhile goes into the next one.
+    fn sync(&mut self, id: NodeId) {
+        let node = &mut self.nodes[id.index()];
+        if node.disk.begin_sync().is_none() {
+            return;
+        }
+        let storage = &self.plan.storage;
+        let takes = node.rng.between(storage.sync_min_ns, storage.sync_max_ns)
+            + std::mem::take(&mut node.stall);
+        let life = node.life;
+        self.schedule(self.now + takes, Happening::Synced { node: id, life });
+    }
+
+    pub(super) fn synced(&mut self, id: NodeId) {
+        let node = &mut self.nodes[id.index()];
+        let durable = node.disk.end_sync();
+        if let Some(delay) = node.dies_at_sync.take() {
+            self.crash(id, Some(delay));
+            return;
+        }
+        let free: Vec<_> = node.gate.open(durable).collect();
+        let mut cost = node.busy_until.saturating_sub(self.now);
+        for outgoing in free {
+            match outgoing {
+                Outgoing::Send { to, message } => cost += self.transmit(id, cost, to, message),
+                Outgoing::Emit(event) => self.tell(id, event),
+            }
+            if !self.nodes[id.index()].is_up() {
+                return;
+            }
+        }
+        if !self.plan.cost.eq(&crate::CostModel::FREE) {
+            self.nodes[id.index()].busy_until = self.now + cost;
+        }
+        self.push(id, Inbound::Durable(durable));
+        self.sync(id);
+    }
+
+    /// Seals a message and gives it to the links, `after` ns from now; gives what that costs.
+    fn transmit(
+        &mut self,
+        id: NodeId,
+        after: u64,
+        to: Target,
+        message: <S::Protocol as Protocol>::Message,
+    ) -> u64 {
+        self.transcript
+            .say(self.now, || format!("{id} -> {to:?} {message:?}"));
+        if !self.nodes[id.index()].is_correct() {
+            self.with_attacker(id, |attacker, me, plot| attacker.say(me, to, message, plot));
+            return 0;
+        }
+        let mut votes = Vec::new();
+        self.subject.votes(id, &message, &mut votes);
+        for vote in votes {
+            self.court
+                .hear(self.now, &Observation::Voted { node: id, vote });
+        }
+        let frame = self.nodes[id.index()].codec.seal(&message, to);
+        let receivers = receivers(to, id, self.plan.roster);
+        let tags = if receivers.len() > 1 {
+            self.plan.roster.n()
+        } else {
+            1
+        };
+        let cost = self.plan.cost.sending(frame.len(), tags, receivers.len());
+        let free = self.plan.cost.eq(&crate::CostModel::FREE);
+        let at = if free {
+            self.now
+        } else {
+            self.now + after + cost
+        };
+        for receiver in receivers {
+            self.leave(at, id, receiver, frame.clone());
+        }
+        self.active(id, "sent a message");
+        cost
+    }
+
+    /// A frame leaves at `at`.
+    pub(super) fn leave(&mut self, at: u64, from: NodeId, to: NodeId, frame: Bytes) {
+        if to.index() >= self.nodes.len() {
+            return;
+        }
+        let arrivals = self.links.route(at, from, to, frame.len(), &mut self.rng);
+        for arrival in arrivals.into_iter().flatten() {
+            let frame = frame.clone();
+            self.schedule(arrival, Happening::Arrive { to, from, frame });
+        }
+    }
+
+    /// Tells a node's user what its machine says.
+    fn tell(&mut self, id: NodeId, event: Event) {
+        self.transcript
+            .say(self.now, || format!("{id} says {event:?}"));
+        let node = &mut self.nodes[id.index()];
+        let (life, correct) = (node.life, node.is_correct());
+        let soon = self.now + node.rng.below(self.plan.storage.execute_ns + 1);
+        match (&mut node.user, event) {
+            (User::Application { application, .. }, Event::Execute(batch)) => {
+                if correct {
+                    let observation = Observation::Decided {
+                        node: id,
+                        batch: &batch,
+                    };
+                    self.court.hear(self.now, &observation);
+                    if batch.slot > self.highest {
+                        self.highest = batch.slot;
+                        if self.healed_at.is_some() && self.core.contains(id) {
+                            self.recovered_at.get_or_insert(self.now);
+                        }
+                    }
+                }
+                application.decide(batch);
+                self.execute_next(id);
+            }
+            (User::Application { to_store, .. }, Event::Stable(slot)) => {
+                *to_store = (*to_store).max(slot);
+                self.store_soon(id);
+            }
+            (User::Application { application, .. }, Event::Answer { token, .. }) => {
+                let reply = application.answer();
+                let command = Command::Answered { token, reply };
+                self.schedule(
+                    soon,
+                    Happening::Command {
+                        node: id,
+                        life,
+                        command,
+                    },
+                );
+            }
+            (User::Application { application, .. }, Event::Load { token, slot }) => {
+                let batch = application.batch(slot);
+                let command = Command::Loaded { token, slot, batch };
+                self.schedule(
+                    soon,
+                    Happening::Command {
+                        node: id,
+                        life,
+                        command,
+                    },
+                );
+            }
+            (User::Client(workload), Event::Completed { ticket, reply }) => {
+                if correct {
+                    let observation = Observation::Completed {
+                        client: id,
+                        ticket,
+                        reply: &reply,
+                    };
+                    self.court.hear(self.now, &observation);
+                    if let Some(latency) = workload.complete(ticket, self.now) {
+                        self.completed += 1;
+                        self.last_answer = self.now;
+                        self.latencies.add(latency);
+                    }
+                    self.work_at(id, self.now);
+                    self.answered();
+                } else {
+                    workload.complete(ticket, self.now);
+                    self.work_at(id, self.now);
+                }
+            }
+            (User::Application { .. }, Event::Completed { .. }) | (User::Client(_), _) => {
+                let what = "a participant told its user what is not for it".to_owned();
+                self.court.accuse(self.now, "interface".into(), what);
+            }
+        }
+    }
+
+    fn execute_next(&mut self, id: NodeId) {
+        let node = &mut self.nodes[id.index()];
+        let User::Application {
+            application,
+            executing,
+            ..
+        } = &mut node.user
+        else {
+            return;
+        };
+        let Some(operations) = application.next_size() else {
+            return;
+        };
+        if !std::mem::replace(executing, true) {
+            let takes = node.rng.below(self.plan.storage.execute_ns + 1)
+                + operations as u64 * self.plan.cost.execute_ns;
+            let life = node.life;
+            self.schedule(self.now + takes, Happening::Execute { node: id, life });
+        }
+    }
+
+    pub(super) fn execute(&mut self, id: NodeId) {
+        let node = &mut self.nodes[id.index()];
+        let correct = node.is_correct();
+        let User::Application {
+            application,
+            executing,
+            ..
+        } = &mut node.user
+        else {
+            return;
+        };
+        *executing = false;
+        if let Some((slot, replies, state)) = application.execute() {
+            if correct {
+                let observation = Observation::Executed {
+                    node: id,
+                    slot,
+                    state,
+                };
+                self.court.hear(self.now, &observation);
+            }
+            self.command(
+                id,
+                Command::Executed {
+                    slot,
+                    replies,
+                    state,
+                },
+            );
+        }
+        self.execute_next(id);
+        self.store_soon(id);
+    }
+
+    fn store_soon(&mut self, id: NodeId) {
+        let node = &mut self.nodes[id.index()];
+        if let User::Application {
+            to_store,
+            stored,
+            storing,
+            application,
+            ..
+        } = &mut node.user
+            && stored < to_store
+            && application.executed() > *stored
+            && !*storing
+        {
+            *storing = true;
+            let life = node.life;
+            let takes = node.rng.below(self.plan.storage.store_ns + 1) + MS / 100;
+            self.schedule(self.now + takes, Happening::Store { node: id, life });
+        }
+    }
+
+    pub(super) fn store(&mut self, id: NodeId) {
+        let node = &mut self.nodes[id.index()];
+        if let User::Application {
+            application,
+            to_store,
+            stored,
+            storing,
+            ..
+        } = &mut node.user
+        {
+            *storing = false;
+            let now: Slot = application.sync(*to_store);
+            if now > *stored {
+                *stored = now;
+                self.command(id, Command::Stored(now));
+            }
+        }
+    }
+}
