@@ -26,6 +26,7 @@ mod receipt;
 mod record;
 mod registration;
 mod transaction;
+mod verify;
 
 pub use device::{
     Algorithm, BadPublicKey, DeviceId, DevicePublicKey, ParseDeviceIdError, StreamId,

@@ -10,7 +10,7 @@ use hedgerow_wire::Text;
 /// The name of a device, or of a stream within its device: 1 to 64 of `a-z 0-9 . _ -`, the first a letter or a digit,
 /// and not beginning with `0x` (which introduces a [`DeviceId`](crate::DeviceId)). Encoded as Borsh's `String`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Name(Text<{ Name::MAX }>);
+pub struct Name(Text<64>);
 
 /// Why a text is not a [`Name`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -1,0 +1,75 @@
+//! Where the account of the streams keeps what: as Solidity would lay out
+//!
+//! ```solidity
+//! contract Streams {
+//!     struct Stream { address owner; uint64 length; bytes32 root; bytes32 sequences; }
+//!     struct Device { bytes32 registration; uint64 height; }
+//!     mapping(bytes32 streamId => Stream) streams;      // slot 0
+//!     mapping(address device => Device) devices;        // slot 1
+//!     mapping(bytes32 nameHash => address) names;       // slot 2; nameHash = keccak256(name)
+//!     uint64 deviceCount; uint64 streamCount; uint64 readingCount;   // slot 3, packed from the right
+//! }
+//! ```
+//!
+//! - `root` is the root of the stream's Merkle mountain range over the encodings of [`Leaf`](crate::Leaf)s;
+//! - `sequences` is keccak256 over the intervals of sequence numbers that the stream has, in ascending order, first and
+//!   last of each, 8 bytes each, big-endian;
+//! - `registration` is keccak256 of the encoding of the device's [`Registration`](hedgerow_records::Registration).
+
+use alloy_primitives::{Address, U256, address, keccak256};
+use hedgerow_records::{DeviceId, Name, StreamId};
+
+/// The account of the streams ("HG").
+pub const STREAMS_ADDRESS: Address = address!("0000000000000000000000000000000000004847");
+
+/// The slot of the counters.
+pub const COUNTERS_SLOT: U256 = U256::from_limbs([3, 0, 0, 0]);
+
+/// The slot of `mapping[key]` for a mapping at slot number `mapping`.
+fn entry(key: [u8; 32], mapping: u8) -> U256 {
+    let mut bytes = [0; 64];
+    let (first, last) = bytes.split_at_mut(32);
+    first.copy_from_slice(&key);
+    if let Some(byte) = last.last_mut() {
+        *byte = mapping;
+    }
+    U256::from_be_bytes(keccak256(bytes).0)
+}
+
+/// An address as the word that Solidity makes of it.
+#[must_use]
+pub fn address_word(device: DeviceId) -> [u8; 32] {
+    let mut word = [0; 32];
+    word.split_at_mut(12).1.copy_from_slice(&device.0);
+    word
+}
+
+/// The slot of a stream's owner and length: `length << 160 | owner`.
+#[must_use]
+pub fn stream_slot(stream: StreamId) -> U256 {
+    entry(stream.0.0, 0)
+}
+
+/// The slot of a stream's root.
+#[must_use]
+pub fn stream_root_slot(stream: StreamId) -> U256 {
+    stream_slot(stream).wrapping_add(U256::from(1))
+}
+
+/// The slot of the hash of a stream's sequence numbers.
+#[must_use]
+pub fn stream_sequences_slot(stream: StreamId) -> U256 {
+    stream_slot(stream).wrapping_add(U256::from(2))
+}
+
+/// The slot of the hash of a device's registration; the next one has the height of its block.
+#[must_use]
+pub fn device_slot(device: DeviceId) -> U256 {
+    entry(address_word(device), 1)
+}
+
+/// The slot of the device with that name.
+#[must_use]
+pub fn name_slot(name: &Name) -> U256 {
+    entry(keccak256(name.as_bytes()).0, 2)
+}
