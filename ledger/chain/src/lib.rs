@@ -1,10 +1,33 @@
 //! Blocks, headers, the speculative head, attestations and proofs.
+//!
+//! A [`Ledger`] executes the batches that an ordering protocol has ordered. It is a pure function of the [`Genesis`] and
+//! the batches: all validators get the same headers and receipts, and a validator that lost its disk gets them again by
+//! executing the batches of others.
+//!
+//! ```text
+//! store: genesis … stable block | layers: executed, can be rolled back … head
+//!                                 └ stable(height) moves layers into the store; rollback(height) forgets them
+//! ```
+//!
+//! Validators sign the headers of stable blocks. [`Attestations`] collects the signatures; f + 1 of them are a
+//! [`Certificate`](hedgerow_proofs::Certificate), under which [`Ledger::certify`] makes readings provable.
 
+mod answer;
+mod attestations;
+mod batch;
 mod genesis;
+mod ledger;
+mod prove;
 mod query;
+mod tables;
 
+pub use attestations::{Attestations, MAX_KEPT, Refused};
+pub use batch::{Batch, Executed};
 pub use genesis::{Genesis, GenesisError, Member, OptionValue, Ordering, Seat};
+pub use ledger::{Head, Ledger, OpenError};
+pub use prove::{HistoryNodes, Proved};
 pub use query::{
     Answer, BlockSummary, DeviceRef, DeviceSummary, HeadSummary, MAX_PAGE, Query, RecordedReading,
     StreamSummary,
 };
+pub use tables::tables;

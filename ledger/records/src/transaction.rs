@@ -64,9 +64,32 @@ impl Bundle {
         decode(bytes, MAX_BUNDLE)
     }
 
+    /// The transactions of the bundle that `bytes`, all of them, encode, where they lie. `None` exactly when
+    /// [`Bundle::from_bytes`] fails.
+    #[must_use]
+    pub fn split(bytes: &[u8]) -> Option<Vec<&[u8]>> {
+        let mut rest = Some(bytes).filter(|bytes| bytes.len() <= MAX_BUNDLE)?;
+        let count = take_number(&mut rest).filter(|count| *count <= MAX_TRANSACTIONS)?;
+        let mut transactions = Vec::new();
+        for _ in 0..count {
+            let length = take_number(&mut rest).filter(|length| *length <= MAX_TRANSACTION)?;
+            let (transaction, after) = rest.split_at_checked(length)?;
+            transactions.push(transaction);
+            rest = after;
+        }
+        rest.is_empty().then_some(transactions)
+    }
+
     /// Its encoding.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         encode(self)
     }
+}
+
+/// Takes a `u32` off the front.
+fn take_number(bytes: &mut &[u8]) -> Option<usize> {
+    let (number, rest) = bytes.split_first_chunk()?;
+    *bytes = rest;
+    Some(u32::from_le_bytes(*number) as usize)
 }

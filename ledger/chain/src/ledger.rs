@@ -1,0 +1,521 @@
+use std::collections::VecDeque;
+
+use borsh::{BorshDeserialize, BorshSerialize};
+use bytes::Bytes;
+use hedgerow_base::{Digest, Height, Slot, Time};
+use hedgerow_crypto::VerifyingKey;
+use hedgerow_kv::{KvStore, StoreError};
+use hedgerow_merkle::{NodeAddress, ProveError, Range};
+use hedgerow_proofs::{Certificate, Header, MAX_HEADER, TrustRoot, layout::STREAMS_ADDRESS};
+use hedgerow_state::{Account, LoadError, State, View, Writes};
+use hedgerow_streams::{BlockContext, Streams};
+use hedgerow_wire::{Blob, List, decode, encode};
+
+use crate::{
+    Batch, Executed, Genesis, GenesisError,
+    batch::{Split, appended, receipts_root, transactions_root},
+    prove::{Certified, HistoryNodes},
+    tables::{BATCHES, BLOCKS, HISTORY, META},
+};
+
+const META_GENESIS: &[u8] = b"genesis";
+const META_HEAD: &[u8] = b"head";
+pub(crate) const META_CERTIFICATE: &[u8] = b"certificate";
+
+/// How many stable blocks' states are kept for a certificate that may still come. They share what they have in common.
+const MAX_RECENT: usize = 256;
+
+/// A block as the store has it.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub(crate) struct BlockEntry {
+    pub(crate) header: Blob<MAX_HEADER>,
+    pub(crate) transactions: u32,
+    pub(crate) readings: u32,
+}
+
+/// The ledger after a block.
+#[derive(Clone, Debug)]
+pub(crate) struct Tip {
+    pub(crate) header: Header,
+    pub(crate) hash: Digest,
+    pub(crate) state: State,
+    /// Over all headers up to this one.
+    pub(crate) history: Range,
+}
+
+/// A block that can be rolled back.
+#[derive(Debug)]
+pub(crate) struct Layer {
+    pub(crate) tip: Tip,
+    pub(crate) writes: Writes,
+}
+
+/// Where a ledger is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// The newest executed block's header.
+    pub header: Header,
+    /// Its hash.
+    pub hash: Digest,
+    /// The newest block that can't be rolled back.
+    pub stable: Height,
+}
+
+/// Why a ledger can't be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The store has failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The state is damaged.
+    #[error(transparent)]
+    State(#[from] LoadError),
+    /// The genesis is not valid.
+    #[error(transparent)]
+    Genesis(#[from] GenesisError),
+    /// The store belongs to another network.
+    #[error(
+        "the store is of the genesis {found}, this is {expected}: use that genesis, or an empty data folder"
+    )]
+    OtherGenesis {
+        /// The digest of the store's genesis.
+        found: Digest,
+        /// The digest of the genesis given.
+        expected: Digest,
+    },
+    /// What the store has contradicts itself.
+    #[error("the store is damaged: {0}; restore it, or wipe it and rejoin")]
+    Damaged(&'static str),
+}
+
+/// The ledger of one member. See the crate's documentation.
+#[derive(Debug)]
+pub struct Ledger<S> {
+    pub(crate) store: S,
+    genesis: Genesis,
+    trust: TrustRoot,
+    digest: Digest,
+    streams: Streams,
+    pub(crate) stable: Tip,
+    pub(crate) layers: Vec<Layer>,
+    /// Stable blocks above the certified one, the newest last.
+    pub(crate) recent: VecDeque<(Height, Digest, State)>,
+    pub(crate) certified: Option<Certified>,
+}
+
+impl Genesis {
+    /// The genesis block's header and the state after it.
+    fn block(&self) -> (Header, State) {
+        let mut state = State::default();
+        state.set_account(
+            &STREAMS_ADDRESS,
+            Account {
+                nonce: 1,
+                ..Account::default()
+            },
+        );
+        let header = Header {
+            parent: Digest::ZERO,
+            height: Height::ZERO,
+            slot: Slot::ZERO,
+            time: self.time,
+            state_root: Digest(state.root().0),
+            transactions_root: transactions_root(&[]),
+            receipts_root: receipts_root(&[]),
+            history_root: Range::new().root(),
+            genesis: self.digest(),
+        };
+        (header, state)
+    }
+
+    /// What a verifier must know of the network.
+    ///
+    /// # Errors
+    /// When the genesis has too many validators, which [`Genesis::validate`] excludes.
+    pub fn trust_root(&self) -> Result<TrustRoot, GenesisError> {
+        self.validate()?;
+        let keys: Vec<_> = self.validators.iter().map(|member| member.key).collect();
+        let validators = List::new(keys).unwrap_or_default();
+        Ok(TrustRoot {
+            network: self.network,
+            genesis: self.block().0.hash(),
+            validators,
+        })
+    }
+}
+
+fn key(number: u64) -> [u8; 8] {
+    number.to_be_bytes()
+}
+
+impl<S: KvStore> Ledger<S> {
+    /// Opens the ledger that `store` has, or begins one from `genesis` where it has none.
+    ///
+    /// # Errors
+    /// When the store fails, is damaged, or belongs to another genesis.
+    pub fn open(mut store: S, genesis: Genesis) -> Result<Self, OpenError> {
+        let trust = genesis.trust_root()?;
+        let digest = genesis.digest();
+        match store.get(META, META_GENESIS)? {
+            None => begin(&mut store, &genesis, digest)?,
+            Some(found) if found == digest.0 => {}
+            Some(found) => {
+                let found = Digest(
+                    found
+                        .try_into()
+                        .map_err(|_| OpenError::Damaged("the genesis' digest"))?,
+                );
+                return Err(OpenError::OtherGenesis {
+                    found,
+                    expected: digest,
+                });
+            }
+        }
+        let stable = load(&store)?;
+        let members = genesis
+            .validators
+            .iter()
+            .chain(&genesis.gateways)
+            .map(|member| VerifyingKey(member.key));
+        let streams = Streams::new(genesis.network, members.collect());
+        let recent = VecDeque::from([(stable.header.height, stable.hash, stable.state.clone())]);
+        let certificate = store.get(META, META_CERTIFICATE)?;
+        let (layers, certified) = (Vec::new(), None);
+        let mut ledger = Self {
+            store,
+            genesis,
+            trust,
+            digest,
+            streams,
+            stable,
+            layers,
+            recent,
+            certified,
+        };
+        if let Some(bytes) = certificate {
+            let certificate: Certificate =
+                decode(&bytes, bytes.len()).map_err(|_| OpenError::Damaged("the certificate"))?;
+            ledger.restore_certificate(certificate)?;
+        }
+        Ok(ledger)
+    }
+
+    /// The genesis.
+    #[must_use]
+    pub const fn genesis(&self) -> &Genesis {
+        &self.genesis
+    }
+
+    /// What a verifier must know of the network.
+    #[must_use]
+    pub const fn trust_root(&self) -> &TrustRoot {
+        &self.trust
+    }
+
+    /// The store.
+    #[must_use]
+    pub const fn store(&self) -> &S {
+        &self.store
+    }
+
+    /// Gives the store back; blocks that are not stable are lost.
+    #[must_use]
+    pub fn into_store(self) -> S {
+        self.store
+    }
+
+    /// Where the ledger is.
+    #[must_use]
+    pub fn head(&self) -> Head {
+        let tip = self.tip();
+        Head {
+            header: tip.header.clone(),
+            hash: tip.hash,
+            stable: self.stable.header.height,
+        }
+    }
+
+    pub(crate) fn tip(&self) -> &Tip {
+        self.layers.last().map_or(&self.stable, |layer| &layer.tip)
+    }
+
+    /// The store under the blocks up to `height`.
+    pub(crate) fn view(&self, height: Height) -> View<'_, S> {
+        let layers = self
+            .layers
+            .iter()
+            .filter(|layer| layer.tip.header.height <= height);
+        View::new(&self.store, layers.map(|layer| &layer.writes))
+    }
+
+    /// Executes the batch that the protocol ordered at `slot`: the new head, which can be rolled back. The block's time
+    /// is the proposed one in whole milliseconds, or the parent's where that is later. No request can fail it; a batch
+    /// without requests makes no block.
+    ///
+    /// # Errors
+    /// When the store fails.
+    ///
+    /// # Panics
+    /// When `slot` is not after the head's: the caller executes in order.
+    pub fn execute(
+        &mut self,
+        slot: Slot,
+        time: Time,
+        requests: &[Bytes],
+    ) -> Result<Option<Executed>, StoreError> {
+        if requests.is_empty() {
+            return Ok(None);
+        }
+        let parent = self.tip();
+        assert!(
+            slot > parent.header.slot,
+            "slot {slot} after slot {}",
+            parent.header.slot
+        );
+        let height = parent.header.height.next();
+        let block_time = time.as_millis().max(parent.header.time);
+        let (parent_hash, mut history, mut state) =
+            (parent.hash, parent.history.clone(), parent.state.clone());
+        let history_root = history.root();
+
+        let split = Split::new(requests);
+        let mut writes = Writes::default();
+        let block = BlockContext {
+            height,
+            time: block_time,
+        };
+        let view = View::new(&self.store, self.layers.iter().map(|layer| &layer.writes));
+        let executed =
+            self.streams
+                .execute(block, &split.executable, &view, &mut state, &mut writes)?;
+        let receipts = split.receipts(executed);
+
+        let header = Header {
+            parent: parent_hash,
+            height,
+            slot,
+            time: block_time,
+            state_root: Digest(state.root().0),
+            transactions_root: transactions_root(&split.transactions),
+            receipts_root: receipts_root(&receipts),
+            history_root,
+            genesis: self.digest,
+        };
+        let encoded = header.encode();
+        let hash = Header::hash_encoded(&encoded);
+        let (transactions, readings) = (split.transactions.len() as u32, appended(&receipts));
+        state.take_writes(&mut writes);
+        append_header(&mut history, hash, &mut writes);
+        write_block(&mut writes, height, encoded, transactions, readings);
+        let batch = Batch {
+            slot,
+            time,
+            requests: requests.to_vec(),
+        };
+        writes.put(BATCHES, key(slot.0), encode(&batch));
+        self.layers.push(Layer {
+            tip: Tip {
+                header: header.clone(),
+                hash,
+                state,
+                history,
+            },
+            writes,
+        });
+        Ok(Some(Executed {
+            header,
+            hash,
+            receipts,
+            transactions,
+            readings,
+        }))
+    }
+
+    /// Makes the blocks up to `height` stable: they are written to the store, one atomic batch each, and can't be
+    /// rolled back any more. They survive a crash after the next [`Ledger::sync`].
+    ///
+    /// # Errors
+    /// When the store fails.
+    ///
+    /// # Panics
+    /// When `height` is beyond the head.
+    pub fn stable(&mut self, height: Height) -> Result<(), StoreError> {
+        let head = self.tip().header.height;
+        assert!(
+            height <= head,
+            "block {height} has not been executed: the head is {head}"
+        );
+        let count = self
+            .layers
+            .partition_point(|layer| layer.tip.header.height <= height);
+        for layer in self.layers.drain(..count) {
+            self.store.commit(layer.writes.into_batch())?;
+            let Tip {
+                header,
+                hash,
+                state,
+                ..
+            } = &layer.tip;
+            self.recent.push_back((header.height, *hash, state.clone()));
+            self.stable = layer.tip;
+        }
+        while self.recent.len() > MAX_RECENT {
+            self.recent.pop_front();
+        }
+        Ok(())
+    }
+
+    /// Forgets the blocks after `height`.
+    ///
+    /// # Panics
+    /// When `height` is below the stable block: what is stable stays.
+    pub fn rollback(&mut self, height: Height) {
+        let stable = self.stable.header.height;
+        assert!(
+            height >= stable,
+            "rollback to block {height} below the stable block {stable}"
+        );
+        let count = self
+            .layers
+            .partition_point(|layer| layer.tip.header.height <= height);
+        if count == self.layers.len() {
+            return;
+        }
+        self.layers.truncate(count);
+        self.streams.forget();
+        if self
+            .certified
+            .as_ref()
+            .is_some_and(|certified| certified.header.height > height)
+        {
+            self.certified = None;
+        }
+    }
+
+    /// Makes everything stable so far survive a crash and a loss of power.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn sync(&mut self) -> Result<(), StoreError> {
+        self.store.sync()
+    }
+
+    /// The batch of a stable block, exactly as it was executed; `None` where that slot made none.
+    ///
+    /// # Errors
+    /// When the store fails or is damaged.
+    pub fn batch(&self, slot: Slot) -> Result<Option<Batch>, StoreError> {
+        let Some(bytes) = self.store.get(BATCHES, &key(slot.0))? else {
+            return Ok(None);
+        };
+        decode(&bytes, bytes.len())
+            .map(Some)
+            .map_err(|_| damaged(BATCHES))
+    }
+
+    /// Up to `limit` batches of stable blocks from `slot` on, in order: what another member replays.
+    ///
+    /// # Errors
+    /// When the store fails or is damaged.
+    pub fn batches(&self, from: Slot, limit: usize) -> Result<Vec<Batch>, StoreError> {
+        let entries = self.store.scan(BATCHES, &key(from.0), None, limit)?;
+        let decoded = entries.iter().map(|(_, bytes)| decode(bytes, bytes.len()));
+        decoded
+            .collect::<Result<_, _>>()
+            .map_err(|_| damaged(BATCHES))
+    }
+
+    /// The header of an executed block.
+    ///
+    /// # Errors
+    /// When the store fails or is damaged.
+    pub fn header(&self, height: Height) -> Result<Option<Header>, StoreError> {
+        Ok(self.block(height)?.map(|(header, _)| header))
+    }
+
+    pub(crate) fn block(&self, height: Height) -> Result<Option<(Header, BlockEntry)>, StoreError> {
+        let head = self.tip().header.height;
+        let Some(bytes) = self.view(head).get(BLOCKS, &key(height.0))? else {
+            return Ok(None);
+        };
+        let entry: BlockEntry = decode(&bytes, bytes.len()).map_err(|_| damaged(BLOCKS))?;
+        let header = Header::decode(&entry.header).map_err(|_| damaged(BLOCKS))?;
+        Ok(Some((header, entry)))
+    }
+}
+
+pub(crate) fn damaged(table: &str) -> StoreError {
+    StoreError(format!(
+        "table {table} has a damaged entry: restore the store, or wipe it and rejoin"
+    ))
+}
+
+fn append_header(history: &mut Range, hash: Digest, writes: &mut Writes) {
+    let leaf = hedgerow_merkle::leaf_hash(hash.as_ref());
+    history.append(leaf, |address: NodeAddress, hash| {
+        writes.put(HISTORY, key(address.position()), hash.0)
+    });
+}
+
+fn write_block(
+    writes: &mut Writes,
+    height: Height,
+    header: Vec<u8>,
+    transactions: u32,
+    readings: u32,
+) {
+    // An encoded header is far below the bound.
+    let header = Blob::new(header).unwrap_or_default();
+    writes.put(
+        BLOCKS,
+        key(height.0),
+        encode(&BlockEntry {
+            header,
+            transactions,
+            readings,
+        }),
+    );
+    writes.put(META, META_HEAD, key(height.0));
+}
+
+fn begin<S: KvStore>(store: &mut S, genesis: &Genesis, digest: Digest) -> Result<(), StoreError> {
+    let (header, mut state) = genesis.block();
+    let mut writes = Writes::default();
+    state.take_writes(&mut writes);
+    append_header(&mut Range::new(), header.hash(), &mut writes);
+    write_block(&mut writes, Height::ZERO, header.encode(), 0, 0);
+    writes.put(META, META_GENESIS, digest.0);
+    store.commit(writes.into_batch())?;
+    store.sync()
+}
+
+fn load<S: KvStore>(store: &S) -> Result<Tip, OpenError> {
+    let height = store
+        .get(META, META_HEAD)?
+        .ok_or(OpenError::Damaged("no head"))?;
+    let block = store
+        .get(BLOCKS, &height)?
+        .ok_or(OpenError::Damaged("no block at the head"))?;
+    let entry: BlockEntry =
+        decode(&block, block.len()).map_err(|_| OpenError::Damaged("the head's block"))?;
+    let header =
+        Header::decode(&entry.header).map_err(|_| OpenError::Damaged("the head's header"))?;
+    let mut state = State::load(store)?;
+    if state.root().0 != header.state_root.0 {
+        return Err(OpenError::Damaged(
+            "the state is not the one that the head's header has",
+        ));
+    }
+    let nodes = HistoryNodes::new(View::new(store, []));
+    let history =
+        Range::load(&nodes, header.height.0.saturating_add(1)).map_err(|error| match error {
+            ProveError::Nodes(error) => OpenError::Store(error),
+            _ => OpenError::Damaged("the history of headers"),
+        })?;
+    Ok(Tip {
+        hash: header.hash(),
+        header,
+        state,
+        history,
+    })
+}

@@ -1,0 +1,18 @@
+use hedgerow_kv::Table;
+
+/// Height (8 bytes, big-endian) → [`BlockEntry`](crate::ledger::BlockEntry).
+pub(crate) const BLOCKS: Table = "blocks";
+/// Slot (8 bytes, big-endian) → [`Batch`](crate::Batch).
+pub(crate) const BATCHES: Table = "batches";
+/// Position (8 bytes, big-endian) → node of the Merkle mountain range over all headers.
+pub(crate) const HISTORY: Table = "history";
+/// A few single values.
+pub(crate) const META: Table = "meta";
+
+/// Every table that a ledger uses.
+pub fn tables() -> impl Iterator<Item = Table> {
+    [BLOCKS, BATCHES, HISTORY, META]
+        .into_iter()
+        .chain(hedgerow_state::TABLES)
+        .chain(hedgerow_streams::TABLES)
+}
