@@ -1,1 +1,11 @@
-//! The protocols as the simulator sees them.
+//! The protocols as the simulator sees them, one file per protocol and one line in the registry; and the runs.
+
+pub mod sequencer;
+
+mod registry;
+mod report;
+mod run;
+
+pub use registry::{PROTOCOLS, UnknownProtocol};
+pub use report::{Failure, Report};
+pub use run::{Request, attacks, run, run_one, run_subject, trace};

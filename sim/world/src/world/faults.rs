@@ -225,8 +225,8 @@ impl<S: Subject> World<'_, S> {
             self.start(id);
         }
         self.healed_at = Some(self.now);
-        self.court.hear(self.now, &Observation::Healed { core });
         if self.plan.mode == Mode::Liveness {
+            self.court.hear(self.now, &Observation::Healed { core });
             for id in clients.iter() {
                 let node = &mut self.nodes[id.index()];
                 if let User::Client(workload) = &mut node.user {

@@ -1,0 +1,58 @@
+use std::collections::BTreeMap;
+
+use hedgerow_base::{Digest, NodeId, Slot};
+use hedgerow_ordering::Batch;
+use hedgerow_world::{Checker, Observation};
+
+/// All correct replicas execute the same batch in each slot, in slot order, without gaps; and after it they have
+/// the same state. Forever: a batch once executed anywhere is the slot's batch, whoever crashes.
+#[derive(Debug, Default)]
+pub struct Agreement {
+    batches: BTreeMap<Slot, (NodeId, Batch)>,
+    states: BTreeMap<Slot, Digest>,
+    decided: BTreeMap<NodeId, Slot>,
+}
+
+impl Checker for Agreement {
+    fn name(&self) -> &'static str {
+        "agreement"
+    }
+
+    fn observe(&mut self, _: u64, observation: &Observation<'_>) -> Result<(), String> {
+        match observation {
+            Observation::Started { node, executed } => {
+                self.decided.insert(*node, *executed);
+            }
+            Observation::Decided { node, batch } => {
+                let last = self.decided.entry(*node).or_default();
+                if batch.slot != last.next() {
+                    return Err(format!(
+                        "{node} executes slot {} after slot {last}",
+                        batch.slot
+                    ));
+                }
+                *last = batch.slot;
+                let (first, known) = self
+                    .batches
+                    .entry(batch.slot)
+                    .or_insert_with(|| (*node, (*batch).clone()));
+                if known != *batch {
+                    return Err(format!(
+                        "slot {}: {first} executed {known:?}, {node} executes {batch:?}",
+                        batch.slot
+                    ));
+                }
+            }
+            Observation::Executed { node, slot, state } => {
+                let known = self.states.entry(*slot).or_insert(*state);
+                if known != state {
+                    return Err(format!(
+                        "after slot {slot} {node} has state {state:?}, another {known:?}"
+                    ));
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,50 @@
+use hedgerow_world::{Checker, Observation};
+
+/// Nothing grows without a bound: what one burst causes, what waits for the disk or the application, and the log.
+#[derive(Debug, Default)]
+pub struct Bounds;
+
+/// Effects that a burst may have on top of those per input: a view change, or a window's worth of batches.
+const EFFECTS: usize = 10_000;
+/// Effects per input.
+const EFFECTS_PER_INPUT: usize = 600;
+/// What may wait for the disk.
+const HELD: usize = 20_000;
+/// Records that a log may hold.
+const LOG: usize = 40_000;
+/// Batches that may wait for the application.
+const BACKLOG: usize = 2_048;
+
+impl Checker for Bounds {
+    fn name(&self) -> &'static str {
+        "bounds"
+    }
+
+    fn observe(&mut self, _: u64, observation: &Observation<'_>) -> Result<(), String> {
+        let Observation::Burst {
+            node,
+            inputs,
+            effects,
+            held,
+            log,
+            backlog,
+        } = *observation
+        else {
+            return Ok(());
+        };
+        let limits = [
+            (
+                "effects of one burst",
+                effects,
+                EFFECTS + EFFECTS_PER_INPUT * inputs,
+            ),
+            ("effects that wait for the disk", held, HELD),
+            ("records in the log", log, LOG),
+            ("batches that wait for the application", backlog, BACKLOG),
+        ];
+        match limits.iter().find(|(_, is, most)| is > most) {
+            Some((what, is, most)) => Err(format!("{node} has {is} {what}, more than {most}")),
+            None => Ok(()),
+        }
+    }
+}

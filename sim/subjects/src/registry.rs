@@ -1,0 +1,30 @@
+use hedgerow_world::Subject;
+
+use crate::sequencer::Sequencer;
+
+/// The names of the protocols that can be simulated.
+pub const PROTOCOLS: &[&str] = &["sequencer"];
+
+/// No protocol has this name.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no protocol is called {name:?}: there are {}", PROTOCOLS.join(", "))]
+pub struct UnknownProtocol {
+    /// The name.
+    pub name: String,
+}
+
+/// What is done with a subject, whichever it is.
+pub(crate) trait Visitor {
+    type Result;
+    fn visit<S: Subject>(self, subject: &S) -> Self::Result;
+}
+
+/// Finds the subject by its name.
+pub(crate) fn with<V: Visitor>(name: &str, visitor: V) -> Result<V::Result, UnknownProtocol> {
+    match name {
+        "sequencer" => Ok(visitor.visit(&Sequencer::default())),
+        _ => Err(UnknownProtocol {
+            name: name.to_owned(),
+        }),
+    }
+}

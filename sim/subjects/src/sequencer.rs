@@ -1,0 +1,446 @@
+//! The least ordering protocol: replica 0 orders and the others follow. It stands crashes and bad links but no lies
+//! and no lost disks. It is here to test the simulator itself: it can be given faults, and each checker must see
+//! the one that is its business.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
+
+use borsh::{BorshDeserialize, BorshSerialize};
+use bytes::Bytes;
+use hedgerow_base::{Lsn, NodeId, NodeSet, Slot, Time, View};
+use hedgerow_crypto::{Checks, Keyring, hash};
+use hedgerow_machine::{Codec, Input, Machine, Outbox, Protocol, Reject, Target};
+use hedgerow_ordering::{Batch, Command, Event, Operation, Phase, Snapshot};
+use hedgerow_wire::{decode, encode};
+use hedgerow_world::{Attack, Start, Subject, Vote};
+
+/// A fault that can be planted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Planted {
+    /// The sequencer lets an assignment out before it is on disk.
+    SaysBeforeStored,
+    /// A follower executes assignments as they come.
+    IgnoresOrder,
+    /// The sequencer orders what is sent again a second time.
+    ForgetsNumbers,
+    /// The sequencer orders an operation that nobody invoked.
+    Invents,
+    /// A follower that lags answers queries.
+    ReadsStale,
+    /// Clients do not ask again.
+    NeverRetries,
+    /// The sequencer wants to be woken for ever.
+    NeverRests,
+    /// The sequencer sends everything it has with each assignment.
+    Babbles,
+    /// The sequencer replies before anything is decided.
+    RepliesEarly,
+}
+
+/// The protocol with or without a planted fault.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Sequencer {
+    /// What is wrong with it.
+    pub planted: Option<Planted>,
+}
+
+/// What its participants say.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[allow(missing_docs)]
+pub enum Message {
+    Ask { number: u64, operation: Vec<u8> },
+    Query { number: u64 },
+    Order(Entry),
+    Want { from: u64 },
+    Reply { number: u64, reply: Vec<u8> },
+}
+
+/// A slot's only operation.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Entry {
+    slot: u64,
+    client: u32,
+    number: u64,
+    operation: Vec<u8>,
+}
+
+impl Protocol for Sequencer {
+    type Message = Message;
+    type Command = Command;
+    type Event = Event;
+    type Record = Entry;
+    type Snapshot = Snapshot;
+}
+
+struct Plain;
+
+impl Codec<Sequencer> for Plain {
+    fn admit(&self, _: NodeId, frame: &Bytes, _: &mut Checks) -> Result<Message, Reject> {
+        Ok(decode(frame, 1 << 20)?)
+    }
+
+    fn seal(&self, message: &Message, _: Target) -> Bytes {
+        encode(message).into()
+    }
+}
+
+impl Subject for Sequencer {
+    type Protocol = Self;
+
+    fn name(&self) -> &'static str {
+        "sequencer"
+    }
+
+    fn replica(&self, start: Start<Self>) -> Box<dyn Machine<Self>> {
+        let mut replica = Replica {
+            me: start.keyring.me(),
+            planted: self.planted,
+            log: start.records.into_iter().map(|(_, entry)| entry).collect(),
+            early: BTreeMap::new(),
+            numbers: BTreeSet::new(),
+            executed: start.executed,
+            given: start.executed.0 as usize,
+            queries: VecDeque::new(),
+            ask_at: None,
+        };
+        let numbers = replica.log.iter().map(|entry| (entry.client, entry.number));
+        replica.numbers = numbers.collect();
+        Box::new(replica)
+    }
+
+    fn client(&self, start: Start<Self>) -> Box<dyn Machine<Self>> {
+        Box::new(Client {
+            next: start.nonce & (u64::MAX >> 1),
+            roster: start.keyring.roster().n() as u32,
+            planted: self.planted,
+            asked: BTreeMap::new(),
+            again_at: None,
+        })
+    }
+
+    fn codec(&self, _: &Arc<Keyring>) -> Arc<dyn Codec<Self>> {
+        Arc::new(Plain)
+    }
+
+    fn encode_record(&self, record: &Entry) -> Bytes {
+        encode(record).into()
+    }
+
+    fn decode_record(&self, bytes: &Bytes) -> Entry {
+        decode(bytes, 1 << 20).unwrap_or_else(|error| panic!("a record that was stored: {error}"))
+    }
+
+    fn votes(&self, from: NodeId, message: &Message, votes: &mut Vec<Vote>) {
+        if let (NodeId(0), Message::Order(entry)) = (from, message) {
+            votes.push(Vote {
+                kind: "order",
+                view: 0,
+                slot: entry.slot,
+                value: hash(&encode(entry)),
+            });
+        }
+    }
+
+    fn attacks(&self) -> Vec<Attack<Self>> {
+        Vec::new()
+    }
+}
+
+const AGAIN: Duration = Duration::from_millis(300);
+
+struct Replica {
+    me: NodeId,
+    planted: Option<Planted>,
+    log: Vec<Entry>,
+    /// Assignments that came before their turn.
+    early: BTreeMap<u64, Entry>,
+    numbers: BTreeSet<(u32, u64)>,
+    executed: Slot,
+    given: usize,
+    queries: VecDeque<(NodeId, u64)>,
+    ask_at: Option<Time>,
+}
+
+impl Replica {
+    fn append(&mut self, entry: Entry, out: &mut Outbox<Sequencer>) {
+        self.numbers.insert((entry.client, entry.number));
+        let stored = out.persist(entry.clone());
+        let after = if self.planted == Some(Planted::SaysBeforeStored) {
+            Lsn::ZERO
+        } else {
+            stored
+        };
+        if self.me == NodeId(0) {
+            if self.planted == Some(Planted::Babbles) {
+                for entry in self
+                    .log
+                    .iter()
+                    .flat_map(|entry| std::iter::repeat_n(entry, 200))
+                {
+                    out.send(Target::Others, Message::Order(entry.clone()));
+                }
+            }
+            out.send_after(after, Target::Others, Message::Order(entry.clone()));
+        }
+        self.log.push(entry);
+        self.give(after, out);
+    }
+
+    /// Gives the application what it does not have.
+    fn give(&mut self, after: Lsn, out: &mut Outbox<Sequencer>) {
+        while let Some(entry) = self.log.get(self.given) {
+            self.given += 1;
+            out.emit_after(after, Event::Execute(batch(entry)));
+        }
+    }
+
+    fn on_message(
+        &mut self,
+        now: Time,
+        from: NodeId,
+        message: Message,
+        out: &mut Outbox<Sequencer>,
+    ) {
+        match message {
+            Message::Ask { number, operation } if self.me == NodeId(0) => {
+                let known = self.numbers.contains(&(from.0, number));
+                if known && self.planted != Some(Planted::ForgetsNumbers) {
+                    if let Some(entry) = self
+                        .log
+                        .iter()
+                        .find(|entry| (entry.client, entry.number) == (from.0, number))
+                        && entry.slot <= self.executed.0
+                    {
+                        let reply = entry.slot.to_le_bytes().to_vec();
+                        out.send(Target::Node(from), Message::Reply { number, reply });
+                    }
+                    return;
+                }
+                let slot = self.log.len() as u64 + 1;
+                if self.planted == Some(Planted::RepliesEarly) {
+                    let reply = slot.to_le_bytes().to_vec();
+                    out.send(Target::Node(from), Message::Reply { number, reply });
+                }
+                let invents = self.planted == Some(Planted::Invents) && slot == 20;
+                let operation = if invents {
+                    b"nobody".to_vec()
+                } else {
+                    operation
+                };
+                let client = from.0;
+                self.append(
+                    Entry {
+                        slot,
+                        client,
+                        number,
+                        operation,
+                    },
+                    out,
+                );
+            }
+            Message::Order(entry) if from == NodeId(0) && self.me != from => {
+                if self.planted == Some(Planted::IgnoresOrder) {
+                    if self.early.insert(entry.slot, entry.clone()).is_none() {
+                        out.emit(Event::Execute(batch(&entry)));
+                    }
+                    return;
+                }
+                self.early.insert(entry.slot, entry);
+                while let Some(entry) = self.early.remove(&(self.log.len() as u64 + 1)) {
+                    self.append(entry, out);
+                }
+                let end = self.log.len() as u64;
+                self.early.retain(|slot, _| *slot > end);
+                if self.early.is_empty() {
+                    self.ask_at = None;
+                } else if self.ask_at.is_none() {
+                    self.ask(now, out);
+                }
+            }
+            Message::Want { from: first } => {
+                for entry in self.log.iter().skip(first as usize - 1).take(64) {
+                    out.send_after(
+                        out.last(),
+                        Target::Node(from),
+                        Message::Order(entry.clone()),
+                    );
+                }
+            }
+            // After a restart the application first has to execute what it had executed before.
+            Message::Query { .. }
+                if self.executed.0 < self.log.len() as u64
+                    && self.planted != Some(Planted::ReadsStale) => {}
+            Message::Query { number } => {
+                self.queries.push_back((from, number));
+                let token = self.queries.len() as u64;
+                out.emit(Event::Answer {
+                    token,
+                    query: Bytes::new(),
+                });
+            }
+            _ => {}
+        }
+    }
+
+    fn ask(&mut self, now: Time, out: &mut Outbox<Sequencer>) {
+        self.ask_at = Some(now.plus(AGAIN));
+        let from = self.log.len() as u64 + 1;
+        out.send(Target::Node(NodeId(0)), Message::Want { from });
+    }
+}
+
+fn batch(entry: &Entry) -> Batch {
+    Batch {
+        slot: Slot(entry.slot),
+        time_ms: 0,
+        operations: Arc::new([Operation {
+            client: NodeId(entry.client),
+            number: entry.number,
+            operation: entry.operation.clone().into(),
+        }]),
+    }
+}
+
+impl Machine<Sequencer> for Replica {
+    fn step(&mut self, now: Time, input: Input<Sequencer>, out: &mut Outbox<Sequencer>) {
+        match input {
+            Input::Message { from, message } => self.on_message(now, from, message, out),
+            Input::Command(Command::Executed { slot, replies, .. }) => {
+                self.executed = slot;
+                if let (NodeId(0), Some(entry), Some(reply)) =
+                    (self.me, self.log.get(slot.0 as usize - 1), replies.first())
+                {
+                    let (number, reply) = (entry.number, reply.to_vec());
+                    out.send(
+                        Target::Node(NodeId(entry.client)),
+                        Message::Reply { number, reply },
+                    );
+                }
+                out.emit(Event::Stable(Slot(slot.0.saturating_sub(10))));
+            }
+            Input::Command(Command::Answered { reply, .. }) => {
+                if let Some((client, number)) = self.queries.pop_front() {
+                    let reply = reply.to_vec();
+                    out.send(Target::Node(client), Message::Reply { number, reply });
+                }
+            }
+            Input::Deadline => {
+                if self.ask_at.is_some_and(|at| at <= now) {
+                    self.ask(now, out);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn settle(&mut self, _: Time, out: &mut Outbox<Sequencer>) {
+        // After a restart: what the log has and the application has not.
+        self.give(out.last(), out);
+    }
+
+    fn deadline(&self) -> Option<Time> {
+        if self.planted == Some(Planted::NeverRests) && self.me == NodeId(0) {
+            return Some(Time::NEVER);
+        }
+        self.ask_at
+    }
+
+    fn credit(&self) -> usize {
+        usize::MAX
+    }
+
+    fn snapshot(&self) -> Snapshot {
+        snapshot(Phase::Normal, self.log.len() as u64, self.executed)
+    }
+}
+
+fn snapshot(phase: Phase, decided: u64, executed: Slot) -> Snapshot {
+    Snapshot {
+        phase,
+        view: View::ZERO,
+        primary: NodeId(0),
+        decided: Slot(decided),
+        executed,
+        stable: executed,
+        pending: 0,
+        view_changes: 0,
+        heard: NodeSet::EMPTY,
+    }
+}
+
+struct Client {
+    next: u64,
+    roster: u32,
+    planted: Option<Planted>,
+    /// By number: the ticket, and the operation or a query.
+    asked: BTreeMap<u64, (u64, Option<Bytes>)>,
+    again_at: Option<Time>,
+}
+
+impl Client {
+    fn ask(&self, number: u64, out: &mut Outbox<Sequencer>) {
+        match &self.asked[&number].1 {
+            Some(operation) => {
+                let operation = operation.to_vec();
+                out.send(Target::Node(NodeId(0)), Message::Ask { number, operation });
+            }
+            None => {
+                let stale = self.planted == Some(Planted::ReadsStale);
+                let to = NodeId(if stale { self.roster - 1 } else { 0 });
+                out.send(Target::Node(to), Message::Query { number });
+            }
+        }
+    }
+}
+
+impl Machine<Sequencer> for Client {
+    fn step(&mut self, now: Time, input: Input<Sequencer>, out: &mut Outbox<Sequencer>) {
+        let asked = match input {
+            Input::Command(Command::Invoke { ticket, operation }) => (ticket, Some(operation)),
+            Input::Command(Command::Read { ticket, .. }) => (ticket, None),
+            Input::Message {
+                message: Message::Reply { number, reply },
+                ..
+            } => {
+                if let Some((ticket, _)) = self.asked.remove(&number) {
+                    out.emit(Event::Completed { ticket, reply });
+                }
+                if self.asked.is_empty() {
+                    self.again_at = None;
+                }
+                return;
+            }
+            Input::Deadline if self.again_at.is_some_and(|at| at <= now) => {
+                for number in self.asked.keys() {
+                    self.ask(*number, out);
+                }
+                self.again_at = Some(now.plus(AGAIN));
+                return;
+            }
+            _ => return,
+        };
+        self.next += 1;
+        self.asked.insert(self.next, asked);
+        self.ask(self.next, out);
+        if self.planted != Some(Planted::NeverRetries) {
+            self.again_at.get_or_insert(now.plus(AGAIN));
+        }
+    }
+
+    fn settle(&mut self, _: Time, _: &mut Outbox<Sequencer>) {}
+
+    fn deadline(&self) -> Option<Time> {
+        self.again_at
+    }
+
+    fn credit(&self) -> usize {
+        64_usize.saturating_sub(self.asked.len())
+    }
+
+    fn snapshot(&self) -> Snapshot {
+        snapshot(Phase::Client, 0, Slot::ZERO)
+    }
+}

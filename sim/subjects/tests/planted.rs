@@ -1,0 +1,70 @@
+//! The checkers see what they are there for: each planted fault is found, by the checker whose business it is, and
+//! without a fault none of them fires.
+
+use hedgerow_subjects::{
+    Report, Request, run_subject,
+    sequencer::{Planted, Sequencer},
+};
+use hedgerow_world::{Mode, Options};
+
+/// The sequencer stands neither lies nor lost disks: networks of three, in which nobody may be faulty.
+fn report(planted: Option<Planted>, mode: Mode, seeds: u64) -> Report {
+    let request = Request {
+        protocol: "sequencer".into(),
+        seeds: 0..seeds,
+        options: Options {
+            mode,
+            requests: 120,
+            replicas: Some(3),
+            attack: Some("nobody lies".into()),
+        },
+        threads: 2,
+    };
+    run_subject(&Sequencer { planted }, &request, &|_| {})
+}
+
+#[test]
+fn a_sound_protocol_passes() {
+    for mode in [Mode::Safety, Mode::Liveness] {
+        let report = report(None, mode, 60);
+        assert!(report.violations.is_empty(), "{report}");
+        assert!(report.requests > 3_000, "{report}");
+        assert!(report.restarts > 50, "{report}");
+    }
+}
+
+#[test]
+fn each_planted_fault_is_found() {
+    let expected: [(Planted, Mode, &[&str]); 9] = [
+        (
+            Planted::SaysBeforeStored,
+            Mode::Safety,
+            &["contradiction", "agreement"],
+        ),
+        (Planted::IgnoresOrder, Mode::Safety, &["agreement"]),
+        (Planted::ForgetsNumbers, Mode::Safety, &["validity"]),
+        (Planted::Invents, Mode::Safety, &["validity"]),
+        (Planted::ReadsStale, Mode::Safety, &["linearizability"]),
+        (Planted::NeverRetries, Mode::Liveness, &["progress"]),
+        (Planted::NeverRests, Mode::Liveness, &["silence"]),
+        (Planted::Babbles, Mode::Safety, &["bounds"]),
+        (
+            Planted::RepliesEarly,
+            Mode::Safety,
+            &["durability", "linearizability"],
+        ),
+    ];
+    for (planted, mode, checkers) in expected {
+        let report = report(Some(planted), mode, 40);
+        let found: Vec<_> = report
+            .violations
+            .iter()
+            .map(|failure| failure.violation.checker.as_str())
+            .collect();
+        assert!(!found.is_empty(), "{planted:?} was not found");
+        assert!(
+            found.iter().any(|found| checkers.contains(found)),
+            "{planted:?} was found by {found:?}, not by {checkers:?}"
+        );
+    }
+}
