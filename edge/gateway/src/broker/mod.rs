@@ -288,6 +288,12 @@ impl Broker {
         }
     }
 
+    /// Whether a message to this topic would go to anyone.
+    #[must_use]
+    pub fn is_listened_to(&self, topic: &str) -> bool {
+        self.subscriptions.any(topic)
+    }
+
     /// How much the broker holds now.
     #[must_use]
     pub fn stats(&self) -> Stats {

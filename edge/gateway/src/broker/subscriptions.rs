@@ -86,6 +86,22 @@ impl Subscriptions {
         go(&mut self.root, &mut filter.pattern.split('/'), filter.share, session)
     }
 
+    /// Whether any subscription matches.
+    pub(super) fn any(&self, topic: &str) -> bool {
+        fn go(node: &Node, levels: &[&str], dollar: bool) -> bool {
+            if !dollar && node.children.contains_key("#") {
+                return true;
+            }
+            let Some((level, rest)) = levels.split_first() else {
+                return !node.direct.is_empty() || !node.shared.is_empty();
+            };
+            node.children.get(*level).is_some_and(|child| go(child, rest, false))
+                || (!dollar && node.children.get("+").is_some_and(|child| go(child, rest, false)))
+        }
+        let levels: Vec<&str> = topic.split('/').collect();
+        go(&self.root, &levels, topic.starts_with('$'))
+    }
+
     /// Who gets a message to `topic` from `origin`, each once ([MQTT-3.3.4-2]: with the greatest QoS of its
     /// subscriptions), and each share once to one of its members, a connected one if there is any (§4.8.2).
     pub(super) fn matching(
