@@ -1,7 +1,7 @@
 use alloy_trie::root::ordered_trie_root_with_encoder;
 use borsh::{BorshDeserialize, BorshSerialize};
 use bytes::Bytes;
-use hedgerow_base::{Digest, Slot, Time};
+use hedgerow_base::{Digest, NodeId, Slot, Time};
 use hedgerow_proofs::Header;
 use hedgerow_records::{Bundle, MAX_TRANSACTIONS, Receipt, Receipts, Rejection};
 use hedgerow_wire::{List, encode_into};
@@ -14,8 +14,20 @@ pub struct Batch {
     pub slot: Slot,
     /// The time that was proposed with it.
     pub time: Time,
-    /// The requests' bytes.
-    pub requests: Vec<Bytes>,
+    /// The requests, in order; none in a batch that a new primary put where nothing had been proposed.
+    pub requests: Vec<Request>,
+}
+
+/// An ordered request. Only its operation is executed; the rest is kept so that the batch can be given to another
+/// member exactly as it was ordered.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Request {
+    /// The protocol's client that made it: a gateway.
+    pub client: NodeId,
+    /// The client's number for it.
+    pub number: u64,
+    /// A bundle of transactions, unless the client is at fault.
+    pub operation: Bytes,
 }
 
 /// What executing a batch gave.
@@ -44,21 +56,21 @@ pub(crate) struct Split<'a> {
 }
 
 impl<'a> Split<'a> {
-    pub(crate) fn new(requests: &'a [Bytes]) -> Self {
+    pub(crate) fn new(requests: &'a [Request]) -> Self {
         let mut split = Self {
             transactions: Vec::new(),
             executable: Vec::new(),
             counts: Vec::new(),
         };
         for request in requests {
-            let bundle = Bundle::split(request);
+            let bundle = Bundle::split(&request.operation);
             split.counts.push(bundle.as_ref().map(Vec::len));
             match bundle {
                 Some(transactions) => {
                     split.transactions.extend_from_slice(&transactions);
                     split.executable.extend(transactions);
                 }
-                None => split.transactions.push(request),
+                None => split.transactions.push(&request.operation),
             }
         }
         split

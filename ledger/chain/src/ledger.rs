@@ -1,7 +1,6 @@
 use std::collections::VecDeque;
 
 use borsh::{BorshDeserialize, BorshSerialize};
-use bytes::Bytes;
 use hedgerow_base::{Digest, Height, Slot, Time};
 use hedgerow_crypto::VerifyingKey;
 use hedgerow_kv::{KvStore, StoreError};
@@ -12,7 +11,7 @@ use hedgerow_streams::{BlockContext, Streams};
 use hedgerow_wire::{Blob, List, decode, encode};
 
 use crate::{
-    Batch, Executed, Genesis, GenesisError,
+    Batch, Executed, Genesis, GenesisError, Request,
     batch::{Split, appended, receipts_root, transactions_root},
     prove::{Certified, HistoryNodes},
     tables::{BATCHES, BLOCKS, HISTORY, META},
@@ -20,6 +19,7 @@ use crate::{
 
 const META_GENESIS: &[u8] = b"genesis";
 const META_HEAD: &[u8] = b"head";
+const META_SLOT: &[u8] = b"slot";
 pub(crate) const META_CERTIFICATE: &[u8] = b"certificate";
 
 /// How many stable blocks' states are kept for a certificate that may still come. They share what they have in common.
@@ -41,6 +41,8 @@ pub(crate) struct Tip {
     pub(crate) state: State,
     /// Over all headers up to this one.
     pub(crate) history: Range,
+    /// The last batch that was executed; batches without requests may follow the block's.
+    pub(crate) slot: Slot,
 }
 
 /// A block that can be rolled back.
@@ -59,6 +61,8 @@ pub struct Head {
     pub hash: Digest,
     /// The newest block that can't be rolled back.
     pub stable: Height,
+    /// The slot of the last executed batch: the block's, or one after it whose batch had no requests.
+    pub slot: Slot,
 }
 
 /// Why a ledger can't be opened.
@@ -232,6 +236,7 @@ impl<S: KvStore> Ledger<S> {
             header: tip.header.clone(),
             hash: tip.hash,
             stable: self.stable.header.height,
+            slot: tip.slot,
         }
     }
 
@@ -250,7 +255,7 @@ impl<S: KvStore> Ledger<S> {
 
     /// Executes the batch that the protocol ordered at `slot`: the new head, which can be rolled back. The block's time
     /// is the proposed one in whole milliseconds, or the parent's where that is later. No request can fail it; a batch
-    /// without requests makes no block.
+    /// without requests makes no block, and counts to the block before it.
     ///
     /// # Errors
     /// When the store fails.
@@ -261,17 +266,19 @@ impl<S: KvStore> Ledger<S> {
         &mut self,
         slot: Slot,
         time: Time,
-        requests: &[Bytes],
+        requests: &[Request],
     ) -> Result<Option<Executed>, StoreError> {
+        let parent = self.tip();
+        assert!(slot > parent.slot, "slot {slot} after slot {}", parent.slot);
+        let batch = Batch {
+            slot,
+            time,
+            requests: requests.to_vec(),
+        };
         if requests.is_empty() {
+            self.pass(&batch)?;
             return Ok(None);
         }
-        let parent = self.tip();
-        assert!(
-            slot > parent.header.slot,
-            "slot {slot} after slot {}",
-            parent.header.slot
-        );
         let height = parent.header.height.next();
         let block_time = time.as_millis().max(parent.header.time);
         let (parent_hash, mut history, mut state) =
@@ -307,18 +314,14 @@ impl<S: KvStore> Ledger<S> {
         state.take_writes(&mut writes);
         append_header(&mut history, hash, &mut writes);
         write_block(&mut writes, height, encoded, transactions, readings);
-        let batch = Batch {
-            slot,
-            time,
-            requests: requests.to_vec(),
-        };
-        writes.put(BATCHES, key(slot.0), encode(&batch));
+        write_batch(&mut writes, &batch);
         self.layers.push(Layer {
             tip: Tip {
                 header: header.clone(),
                 hash,
                 state,
                 history,
+                slot,
             },
             writes,
         });
@@ -329,6 +332,20 @@ impl<S: KvStore> Ledger<S> {
             transactions,
             readings,
         }))
+    }
+
+    /// Keeps a batch that makes no block with the block before it.
+    fn pass(&mut self, batch: &Batch) -> Result<(), StoreError> {
+        if let Some(layer) = self.layers.last_mut() {
+            write_batch(&mut layer.writes, batch);
+            layer.tip.slot = batch.slot;
+            return Ok(());
+        }
+        let mut writes = Writes::default();
+        write_batch(&mut writes, batch);
+        self.store.commit(writes.into_batch())?;
+        self.stable.slot = batch.slot;
+        Ok(())
     }
 
     /// Makes the blocks up to `height` stable: they are written to the store, one atomic batch each, and can't be
@@ -400,7 +417,7 @@ impl<S: KvStore> Ledger<S> {
         self.store.sync()
     }
 
-    /// The batch of a stable block, exactly as it was executed; `None` where that slot made none.
+    /// The batch of a slot that is stable, exactly as it was executed; `None` where it has not been.
     ///
     /// # Errors
     /// When the store fails or is damaged.
@@ -413,7 +430,7 @@ impl<S: KvStore> Ledger<S> {
             .map_err(|_| damaged(BATCHES))
     }
 
-    /// Up to `limit` batches of stable blocks from `slot` on, in order: what another member replays.
+    /// Up to `limit` batches of stable slots from `from` on, in order: what another member replays.
     ///
     /// # Errors
     /// When the store fails or is damaged.
@@ -478,6 +495,11 @@ fn write_block(
     writes.put(META, META_HEAD, key(height.0));
 }
 
+fn write_batch(writes: &mut Writes, batch: &Batch) {
+    writes.put(BATCHES, key(batch.slot.0), encode(batch));
+    writes.put(META, META_SLOT, key(batch.slot.0));
+}
+
 fn begin<S: KvStore>(store: &mut S, genesis: &Genesis, digest: Digest) -> Result<(), StoreError> {
     let (header, mut state) = genesis.block();
     let mut writes = Writes::default();
@@ -512,7 +534,10 @@ fn load<S: KvStore>(store: &S) -> Result<Tip, OpenError> {
             ProveError::Nodes(error) => OpenError::Store(error),
             _ => OpenError::Damaged("the history of headers"),
         })?;
+    let slot = store.get(META, META_SLOT)?.unwrap_or(key(0).to_vec());
+    let slot = slot.try_into().map_err(|_| OpenError::Damaged("the slot"))?;
     Ok(Tip {
+        slot: Slot(u64::from_be_bytes(slot)),
         hash: header.hash(),
         header,
         state,

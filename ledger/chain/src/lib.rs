@@ -22,7 +22,7 @@ mod query;
 mod tables;
 
 pub use attestations::{Attestations, MAX_KEPT, Refused};
-pub use batch::{Batch, Executed};
+pub use batch::{Batch, Executed, Request};
 pub use genesis::{Genesis, GenesisError, Member, OptionValue, Ordering, Seat};
 pub use ledger::{Head, Ledger, OpenError};
 pub use prove::{HistoryNodes, Proved};
