@@ -2,10 +2,12 @@
 
 pub mod sequencer;
 
+mod pbft;
 mod registry;
 mod report;
 mod run;
 
+pub use pbft::Pbft;
 pub use registry::{PROTOCOLS, UnknownProtocol};
 pub use report::{Failure, Report};
 pub use run::{Request, attacks, run, run_one, run_subject, trace};

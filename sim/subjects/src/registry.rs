@@ -1,9 +1,9 @@
 use hedgerow_world::Subject;
 
-use crate::sequencer::Sequencer;
+use crate::{Pbft, sequencer::Sequencer};
 
 /// The names of the protocols that can be simulated.
-pub const PROTOCOLS: &[&str] = &["sequencer"];
+pub const PROTOCOLS: &[&str] = &["pbft", "sequencer"];
 
 /// No protocol has this name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -22,6 +22,7 @@ pub(crate) trait Visitor {
 /// Finds the subject by its name.
 pub(crate) fn with<V: Visitor>(name: &str, visitor: V) -> Result<V::Result, UnknownProtocol> {
     match name {
+        "pbft" => Ok(visitor.visit(&Pbft)),
         "sequencer" => Ok(visitor.visit(&Sequencer::default())),
         _ => Err(UnknownProtocol {
             name: name.to_owned(),

@@ -3,7 +3,7 @@
 //! the one that is its business.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
+    collections::{BTreeMap, BTreeSet},
     sync::Arc,
     time::Duration,
 };
@@ -103,7 +103,8 @@ impl Subject for Sequencer {
             numbers: BTreeSet::new(),
             executed: start.executed,
             given: start.executed.0 as usize,
-            queries: VecDeque::new(),
+            queries: BTreeMap::new(),
+            tokens: 0,
             ask_at: None,
         };
         let numbers = replica.log.iter().map(|entry| (entry.client, entry.number));
@@ -160,7 +161,8 @@ struct Replica {
     numbers: BTreeSet<(u32, u64)>,
     executed: Slot,
     given: usize,
-    queries: VecDeque<(NodeId, u64)>,
+    queries: BTreeMap<u64, (NodeId, u64)>,
+    tokens: u64,
     ask_at: Option<Time>,
 }
 
@@ -274,8 +276,9 @@ impl Replica {
                 if self.executed.0 < self.log.len() as u64
                     && self.planted != Some(Planted::ReadsStale) => {}
             Message::Query { number } => {
-                self.queries.push_back((from, number));
-                let token = self.queries.len() as u64;
+                self.tokens += 1;
+                let token = self.tokens;
+                self.queries.insert(token, (from, number));
                 out.emit(Event::Answer {
                     token,
                     query: Bytes::new(),
@@ -321,17 +324,13 @@ impl Machine<Sequencer> for Replica {
                 }
                 out.emit(Event::Stable(Slot(slot.0.saturating_sub(10))));
             }
-            Input::Command(Command::Answered { reply, .. }) => {
-                if let Some((client, number)) = self.queries.pop_front() {
+            Input::Command(Command::Answered { token, reply }) => {
+                if let Some((client, number)) = self.queries.remove(&token) {
                     let reply = reply.to_vec();
                     out.send(Target::Node(client), Message::Reply { number, reply });
                 }
             }
-            Input::Deadline => {
-                if self.ask_at.is_some_and(|at| at <= now) {
-                    self.ask(now, out);
-                }
-            }
+            Input::Deadline if self.ask_at.is_some_and(|at| at <= now) => self.ask(now, out),
             _ => {}
         }
     }
@@ -425,8 +424,8 @@ impl Machine<Sequencer> for Client {
         self.next += 1;
         self.asked.insert(self.next, asked);
         self.ask(self.next, out);
-        if self.planted != Some(Planted::NeverRetries) {
-            self.again_at.get_or_insert(now.plus(AGAIN));
+        if self.planted != Some(Planted::NeverRetries) && self.again_at.is_none() {
+            self.again_at = Some(now.plus(AGAIN));
         }
     }
 

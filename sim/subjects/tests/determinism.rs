@@ -8,7 +8,7 @@ fn options() -> Options {
         mode: Mode::Safety,
         requests: 100,
         replicas: Some(3),
-        attack: Some("nobody lies".into()),
+        attack: Some("none".into()),
     }
 }
 

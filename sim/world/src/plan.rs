@@ -39,7 +39,7 @@ pub struct Options {
     pub requests: u32,
     /// How many replicas; the seed chooses where it is `None`.
     pub replicas: Option<u32>,
-    /// Only this way to misbehave, where one is named.
+    /// Only this way to misbehave, where one is named; a name that no way has: nobody lies.
     pub attack: Option<String>,
 }
 

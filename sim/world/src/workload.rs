@@ -17,6 +17,8 @@ pub(crate) struct Workload {
     /// Per ticket without an answer: when it was asked.
     waiting: BTreeMap<u64, u64>,
     next_at: u64,
+    /// The next request is an invocation, not a query.
+    hurried: bool,
 }
 
 impl Workload {
@@ -29,6 +31,7 @@ impl Workload {
             last_ticket: 0,
             waiting: BTreeMap::new(),
             next_at: 0,
+            hurried: false,
         }
     }
 
@@ -46,7 +49,7 @@ impl Workload {
         self.last_ticket += 1;
         let ticket = self.last_ticket;
         self.waiting.insert(ticket, at);
-        if self.rng.chance(self.plan.reads_ppm) {
+        if self.rng.chance(self.plan.reads_ppm) && !std::mem::take(&mut self.hurried) {
             return Some(Command::Read {
                 ticket,
                 query: Bytes::from_static(b"length"),
@@ -90,6 +93,7 @@ impl Workload {
     pub(crate) fn hurry(&mut self) {
         self.left = self.left.max(1);
         self.next_at = 0;
+        self.hurried = true;
     }
 
     pub(crate) fn is_done(&self) -> bool {

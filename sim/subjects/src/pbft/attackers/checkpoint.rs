@@ -27,7 +27,10 @@ impl Attacker<Pbft> for LyingCheckpoint {
                 Message::Checkpoint(honest)
                     if honest.origin() == me.me() && me.rng.chance(self.ppm) =>
                 {
-                    let Checkpoint { mut slot, mut digest } = *honest.value();
+                    let Checkpoint {
+                        mut slot,
+                        mut digest,
+                    } = *honest.value();
                     if me.rng.chance(700_000) {
                         digest.0[0] ^= 1 + me.rng.below(3) as u8;
                     }

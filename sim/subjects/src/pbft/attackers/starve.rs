@@ -44,7 +44,10 @@ impl Attacker<Pbft> for Starve {
     fn say(&mut self, me: &mut Liar<'_, Pbft>, to: Target, message: Message, plot: &mut Plot) {
         let victim = self.victim(me);
         if let Message::PrePrepare(honest, body) = &message
-            && body.requests().iter().any(|request| request.origin() == victim)
+            && body
+                .requests()
+                .iter()
+                .any(|request| request.origin() == victim)
         {
             let mut requests = body.requests().to_vec();
             requests.retain(|request| request.origin() != victim);
