@@ -5,12 +5,13 @@ use hedgerow_ordering::Batch;
 use hedgerow_world::{Checker, Observation};
 
 /// All correct replicas execute the same batch in each slot, in slot order, without gaps; and after it they have
-/// the same state. Forever: a batch once executed anywhere is the slot's batch, whoever crashes.
+/// the same state. After a start a replica may repeat slots that its application has executed before. Forever: a batch once executed anywhere is the slot's batch, whoever crashes.
 #[derive(Debug, Default)]
 pub struct Agreement {
     batches: BTreeMap<Slot, (NodeId, Batch)>,
     states: BTreeMap<Slot, Digest>,
-    decided: BTreeMap<NodeId, Slot>,
+    /// The last slot of each replica, and whether that is only what its application had when it started.
+    decided: BTreeMap<NodeId, (Slot, bool)>,
 }
 
 impl Checker for Agreement {
@@ -21,17 +22,18 @@ impl Checker for Agreement {
     fn observe(&mut self, _: u64, observation: &Observation<'_>) -> Result<(), String> {
         match observation {
             Observation::Started { node, executed } => {
-                self.decided.insert(*node, *executed);
+                self.decided.insert(*node, (*executed, true));
             }
             Observation::Decided { node, batch } => {
-                let last = self.decided.entry(*node).or_default();
-                if batch.slot != last.next() {
+                let (last, begins) = self.decided.entry(*node).or_default();
+                let repeats = *begins && batch.slot > Slot::ZERO && batch.slot <= *last;
+                if batch.slot != last.next() && !repeats {
                     return Err(format!(
                         "{node} executes slot {} after slot {last}",
                         batch.slot
                     ));
                 }
-                *last = batch.slot;
+                (*last, *begins) = (batch.slot, false);
                 let (first, known) = self
                     .batches
                     .entry(batch.slot)

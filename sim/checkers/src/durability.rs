@@ -34,7 +34,8 @@ impl Checker for Durability {
                 self.decided.insert(*node, *executed);
             }
             Observation::Decided { node, batch } => {
-                self.decided.insert(*node, batch.slot);
+                let decided = self.decided.entry(*node).or_default();
+                *decided = batch.slot.max(*decided);
                 if batch.slot > self.highest {
                     self.highest = batch.slot;
                     for operation in &*batch.operations {

@@ -17,7 +17,7 @@ pub struct Start<P: Protocol> {
     pub records: Vec<(Lsn, P::Record)>,
     /// The position of the last record ever written; the records need not reach back to the first.
     pub last: Lsn,
-    /// The last slot that the application has on disk.
+    /// The last slot that the application has on disk; it may have said of an earlier one only that it has it.
     pub executed: Slot,
     /// The digest of the application's state after that slot.
     pub state: Digest,
