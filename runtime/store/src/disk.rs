@@ -1,6 +1,7 @@
 use std::{
     collections::BTreeMap,
-    fmt, fs,
+    fmt,
+    fs::{self, File, TryLockError},
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
 };
@@ -8,7 +9,11 @@ use std::{
 use fjall::{Database, Error, Keyspace, KeyspaceCreateOptions, PersistMode, Readable, Snapshot};
 use hedgerow_kv::{Entry, KvStore, StoreError, Table, WriteBatch};
 
-use crate::key;
+use crate::{
+    journals::mend,
+    key,
+    mark::{self, Mark, Salt},
+};
 
 /// How a store is kept.
 #[derive(Clone, Copy, Debug)]
@@ -40,6 +45,11 @@ pub struct DiskStore {
     database: Database,
     tree: Keyspace,
     options: StoreOptions,
+    salt: Salt,
+    /// The last commit, and the last one that is durable.
+    last: Mark,
+    /// Held locked as long as the store is open.
+    _lock: File,
 }
 
 impl fmt::Debug for DiskStore {
@@ -60,8 +70,18 @@ impl DiskStore {
         let dir = dir.into();
         fs::create_dir_all(&dir)
             .map_err(|error| StoreError(format!("can't create {}: {error}", dir.display())))?;
+        let lock = lock(&dir)?;
+        let tree_dir = dir.join("tree");
+        let salt = salt(&dir, tree_dir.exists())?;
+        let torn = mend(&tree_dir, &salt)?;
+        if torn > 0 {
+            tracing::warn!(
+                dir = %dir.display(), bytes = torn,
+                "cut off a commit that was being written when the node stopped; it had not been acknowledged"
+            );
+        }
         let open = || {
-            let database = Database::builder(&dir)
+            let database = Database::builder(&tree_dir)
                 .cache_size(options.cache_bytes)
                 .max_cached_files(Some(128))
                 .max_journaling_size(64 << 20)
@@ -70,18 +90,30 @@ impl DiskStore {
             let tree = database.keyspace("tables", || {
                 KeyspaceCreateOptions::default().max_memtable_size(options.write_buffer_bytes)
             })?;
-            Ok((database, tree))
+            let mark = tree.get(mark::KEY)?;
+            Ok((database, tree, mark))
         };
         // The engine may panic on files that are not as it left them.
         let opened = catch_unwind(AssertUnwindSafe(open));
-        let (database, tree) = opened
+        let (database, tree, mark) = opened
             .unwrap_or(Err(Error::Unrecoverable))
             .map_err(|error| unopened(&dir, &error))?;
+        let number = mark
+            .and_then(|bytes| Mark::decode(&salt, &bytes))
+            .map_or(0, |mark| mark.number);
+        // The engine has synced what it found.
+        let last = Mark {
+            number,
+            durable: number,
+        };
         Ok(Self {
             dir,
             database,
             tree,
             options,
+            salt,
+            last,
+            _lock: lock,
         })
     }
 
@@ -178,11 +210,19 @@ impl KvStore for DiskStore {
     }
 
     fn commit(&mut self, batch: WriteBatch) -> Result<(), StoreError> {
+        if batch.is_empty() {
+            return Ok(());
+        }
         // The engine gives all of a batch the same age, so of several changes of a key only the last may reach it.
         let mut last = BTreeMap::new();
         for (table, key, value) in batch.changes {
             last.insert(key::encode(table, &key)?, value);
         }
+        let mark = Mark {
+            number: self.last.number + 1,
+            durable: self.last.durable,
+        };
+        last.insert(mark::KEY.to_vec(), Some(mark.encode(&self.salt)));
         let mut changes = self.database.batch();
         for (key, value) in last {
             match value {
@@ -190,19 +230,50 @@ impl KvStore for DiskStore {
                 None => changes.remove(&self.tree, key),
             }
         }
-        changes.commit().map_err(|error| failed(&self.dir, &error))
+        changes
+            .commit()
+            .map_err(|error| failed(&self.dir, &error))?;
+        self.last = mark;
+        Ok(())
     }
 
     fn sync(&mut self) -> Result<(), StoreError> {
-        let mode = if self.options.durable {
-            PersistMode::SyncData
-        } else {
-            PersistMode::Buffer
-        };
-        self.database
-            .persist(mode)
-            .map_err(|error| failed(&self.dir, &error))
+        if self.options.durable && self.last.durable < self.last.number {
+            self.database
+                .persist(PersistMode::SyncData)
+                .map_err(|error| failed(&self.dir, &error))?;
+            self.last.durable = self.last.number;
+        }
+        Ok(())
     }
+}
+
+fn lock(dir: &Path) -> Result<File, StoreError> {
+    let path = dir.join("lock");
+    let unlocked = |error| StoreError(format!("can't lock {}: {error}", path.display()));
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path)
+        .map_err(unlocked)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(unopened(dir, &Error::Locked)),
+        Err(TryLockError::Error(error)) => Err(unlocked(error)),
+    }
+}
+
+/// The store's salt, made when there is no store yet.
+fn salt(dir: &Path, store_exists: bool) -> Result<Salt, StoreError> {
+    let path = dir.join("salt");
+    if store_exists {
+        let salt = mark::salt(&path)
+            .map_err(|error| StoreError(format!("can't read {}: {error}", path.display())))?;
+        return salt.ok_or_else(|| unopened(dir, &Error::Unrecoverable));
+    }
+    mark::new_salt(&path)
+        .map_err(|error| StoreError(format!("can't write {}: {error}", path.display())))
 }
 
 fn collect(

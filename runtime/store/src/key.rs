@@ -13,6 +13,9 @@ fn prefix(table: Table, room: usize) -> Result<Vec<u8>, StoreError> {
             "a table's name has at most 255 bytes, and \"{table}\" has more"
         ))
     })?;
+    if length == 0 {
+        return Err(StoreError("a table's name is not empty".to_owned()));
+    }
     let mut bytes = Vec::with_capacity(1 + table.len() + room);
     bytes.push(length);
     bytes.extend_from_slice(table.as_bytes());

@@ -5,6 +5,10 @@
 //! its own journal, with a checksum, before it is visible, and syncs that journal before it flushes the write buffer:
 //! what is found after a crash is the batches of a prefix of the commits.
 //!
+//! The engine cuts its journal off at the first thing that it can't read, or gives up there, whether that was durable
+//! or not. So each batch carries a *mark* that says which commit was durable when it was written, and opening
+//! looks through the journals first: a torn tail is cut off, damage to what was durable is an error.
+//!
 //! When nothing is committed nothing is written, once the compaction that the last commits caused is done.
 #![cfg_attr(
     not(test),
@@ -17,6 +21,8 @@
 )]
 
 mod disk;
+mod journals;
 mod key;
+mod mark;
 
 pub use disk::{DiskSnapshot, DiskStore, StoreOptions};

@@ -1,6 +1,6 @@
 //! The laws of [`KvStore`], on disk.
 
-use std::{fs, path::Path};
+use std::{fs, io::Read, path::Path};
 
 use hedgerow_kv::{KvStore, MemoryStore, Table, WriteBatch};
 use hedgerow_store::{DiskStore, StoreOptions};
@@ -99,7 +99,14 @@ fn copy(from: &Path) -> TempDir {
                 fs::create_dir(&to).unwrap();
                 copy_into(&entry.path(), &to);
             } else {
-                fs::copy(entry.path(), to).unwrap();
+                fs::write(&to, data(&entry.path())).unwrap();
+                let length = entry.metadata().unwrap().len();
+                fs::File::options()
+                    .write(true)
+                    .open(to)
+                    .unwrap()
+                    .set_len(length)
+                    .unwrap();
             }
         }
     }
@@ -108,8 +115,25 @@ fn copy(from: &Path) -> TempDir {
     to
 }
 
+/// What a file holds before a megabyte of zeros: the engine makes its journals long beforehand.
+fn data(path: &Path) -> Vec<u8> {
+    let (mut file, zeros) = (fs::File::open(path).unwrap(), vec![0; 1 << 20]);
+    let mut bytes = Vec::new();
+    loop {
+        let before = bytes.len();
+        std::io::Read::by_ref(&mut file)
+            .take(zeros.len() as u64)
+            .read_to_end(&mut bytes)
+            .unwrap();
+        if zeros.starts_with(&bytes[before..]) {
+            bytes.truncate(before);
+            return bytes;
+        }
+    }
+}
+
 fn newest_journal(dir: &Path) -> std::path::PathBuf {
-    let files = fs::read_dir(dir)
+    let files = fs::read_dir(dir.join("tree"))
         .unwrap()
         .map(|entry| entry.unwrap().path());
     files
@@ -144,30 +168,78 @@ fn a_journal_cut_anywhere_leaves_a_prefix() {
     for n in 21..=23 {
         store.commit(numbered(n)).unwrap();
         let crashed = copy(dir.path());
-        let bytes = fs::read(newest_journal(crashed.path())).unwrap();
+        let bytes = data(&newest_journal(crashed.path()));
         let end = bytes.iter().rposition(|&byte| byte != 0).unwrap() as u64 + 1;
         ends.push((n, end));
     }
     let (_, synced) = ends[0];
     let (_, last) = ends[2];
     assert!(last <= length(dir.path()));
-    for cut in (synced..=last).step_by(37) {
+    for (cut, zeros) in (synced..=last)
+        .step_by(37)
+        .flat_map(|cut| [(cut, false), (cut, true)])
+    {
         let crashed = copy(dir.path());
         let file = fs::File::options()
             .write(true)
             .open(newest_journal(crashed.path()))
             .unwrap();
         file.set_len(cut).unwrap();
-        let found = last_of_prefix(&open(crashed.path()));
+        if zeros {
+            // The engine makes its journals long beforehand: what did not reach the disk is zeros.
+            file.set_len(last + 5000).unwrap();
+        }
+        let mut store = open(crashed.path());
+        let found = last_of_prefix(&store);
         let whole = ends
             .iter()
             .filter(|(_, end)| *end <= cut)
             .map(|(n, _)| *n)
             .max()
             .unwrap_or(20);
+        assert_eq!(found, whole, "cut at {cut} of {last}, zeros {zeros}");
+        // The journal goes on where it was cut.
+        store.commit(numbered(found + 1)).unwrap();
+        drop(store);
+        assert_eq!(last_of_prefix(&open(crashed.path())), found + 1);
+    }
+}
+
+#[test]
+fn pages_that_reached_the_disk_out_of_order_are_a_torn_tail_and_damage_is_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = open(dir.path());
+    let end = |path: &Path| {
+        let bytes = data(&newest_journal(path));
+        bytes.iter().rposition(|&byte| byte != 0).unwrap() + 1
+    };
+    for n in 1..=20 {
+        store.commit(numbered(n)).unwrap();
+    }
+    store.sync().unwrap();
+    let synced = end(dir.path());
+    for n in 21..=23 {
+        store.commit(numbered(n)).unwrap();
+    }
+    let spoil = |offset: usize| {
+        let crashed = copy(dir.path());
+        let journal = newest_journal(crashed.path());
+        let mut bytes = data(&journal);
+        bytes[offset] ^= 0x40;
+        fs::write(&journal, bytes).unwrap();
+        let opened = DiskStore::open(crashed.path(), StoreOptions::default());
+        opened.map(|store| last_of_prefix(&store))
+    };
+    // In the first of three commits that were not synced, anywhere: the later ones are whole, and must go too.
+    for offset in (synced..synced + 400).step_by(13) {
+        assert_eq!(spoil(offset), Ok(20), "at {offset} of {synced}");
+    }
+    // In one that was: a later one says so.
+    for offset in (0..synced).step_by(97) {
+        let error = spoil(offset).unwrap_err().to_string();
         assert!(
-            (whole..=23).contains(&found),
-            "cut at {cut} of {last}: {found} of {whole}"
+            error.contains(".jnl is damaged at byte"),
+            "at {offset}: {error}"
         );
     }
 }
@@ -210,6 +282,7 @@ fn a_second_process_and_damage_are_told_apart() {
         store.commit(numbered(n)).unwrap();
     }
     store.sync().unwrap();
+    store.commit(numbered(51)).unwrap();
     let error = DiskStore::open(dir.path(), StoreOptions::default()).unwrap_err();
     assert!(
         error.to_string().contains("in use by another process"),
@@ -217,7 +290,7 @@ fn a_second_process_and_damage_are_told_apart() {
     );
     drop(store);
     let journal = newest_journal(dir.path());
-    let mut bytes = fs::read(&journal).unwrap();
+    let mut bytes = data(&journal);
     bytes[2000] ^= 0x10;
     fs::write(&journal, bytes).unwrap();
     let error = DiskStore::open(dir.path(), StoreOptions::default()).unwrap_err();
