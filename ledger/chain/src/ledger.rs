@@ -535,7 +535,9 @@ fn load<S: KvStore>(store: &S) -> Result<Tip, OpenError> {
             _ => OpenError::Damaged("the history of headers"),
         })?;
     let slot = store.get(META, META_SLOT)?.unwrap_or(key(0).to_vec());
-    let slot = slot.try_into().map_err(|_| OpenError::Damaged("the slot"))?;
+    let slot = slot
+        .try_into()
+        .map_err(|_| OpenError::Damaged("the slot"))?;
     Ok(Tip {
         slot: Slot(u64::from_be_bytes(slot)),
         hash: header.hash(),

@@ -1,0 +1,293 @@
+//! Proofs hold under any later certificate, and under nothing else.
+
+mod common;
+
+use std::sync::OnceLock;
+
+use common::*;
+use hedgerow_base::{Height, NodeId};
+use hedgerow_chain::{Attestations, Ledger, Proved, Refused};
+use hedgerow_kv::MemoryStore;
+use hedgerow_proofs::{Attestation, Header};
+use hedgerow_records::Algorithm;
+use hedgerow_verifier::Verifier;
+use proptest::prelude::*;
+
+fn populated() -> Ledger<MemoryStore> {
+    let mut ledger = Ledger::open(MemoryStore::new(), genesis()).unwrap();
+    let keys: Vec<_> = (0..8).map(|n| device(Algorithm::Ed25519, 30 + n)).collect();
+    run(
+        &mut ledger,
+        keys.iter()
+            .enumerate()
+            .map(|(n, key)| registration(key, &format!("d{n}"))),
+    );
+    for block in 0..10_u64 {
+        run(
+            &mut ledger,
+            keys.iter()
+                .map(|key| record(key, "t", &[(2 * block, "even"), (2 * block + 1, "odd")])),
+        );
+    }
+    ledger
+}
+
+fn verifier(ledger: &Ledger<MemoryStore>) -> Verifier {
+    let bytes = Verifier::from_trust_root(ledger.trust_root().clone())
+        .unwrap()
+        .to_bytes();
+    Verifier::new(&bytes).unwrap()
+}
+
+fn proof(ledger: &Ledger<MemoryStore>, sequence: u64) -> Vec<u8> {
+    match ledger.prove(&"d3/t".parse().unwrap(), sequence).unwrap() {
+        Proved::Proof(proof) => proof.to_bytes(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn every_reading_is_provable_while_the_ledger_goes_on() {
+    let mut ledger = populated();
+    assert!(
+        !certify(&mut ledger, &[2]),
+        "one signature of four is no certificate"
+    );
+    assert!(certify(&mut ledger, &[1, 3]));
+    let key = device(Algorithm::Ed25519, 33);
+    // The head is beyond the certificate: proofs are still of the certified state.
+    run(
+        &mut ledger,
+        [record(&key, "t", &[(20, "later"), (21, "later")])],
+    );
+    execute(
+        &mut ledger,
+        &[bundle([record(&key, "t", &[(22, "speculative")])])],
+    );
+    let verifier = verifier(&ledger);
+    for sequence in 0..20 {
+        let bytes = proof(&ledger, sequence);
+        let verified = verifier.verify(&bytes).unwrap();
+        assert_eq!(
+            (verified.reading.sequence, verified.stream.to_string()),
+            (sequence, "d3/t".into())
+        );
+        assert_eq!(
+            &*verified.reading.payload,
+            if sequence % 2 == 0 {
+                &b"even"[..]
+            } else {
+                b"odd"
+            }
+        );
+        assert_eq!(
+            (verified.certified, verified.height),
+            (Height(11), Height(2 + sequence / 2))
+        );
+        assert_eq!(
+            (verified.device, verified.signers),
+            (key.device_id(), vec![NodeId(1), NodeId(3)])
+        );
+        assert!(bytes.len() < 8192, "{} bytes", bytes.len());
+    }
+    for sequence in 20..23 {
+        let proved = ledger.prove(&"d3/t".parse().unwrap(), sequence).unwrap();
+        assert_eq!(
+            proved,
+            Proved::NotYetFinal {
+                certified: Height(11)
+            }
+        );
+    }
+    ledger.stable(Height(13)).unwrap();
+    assert!(certify(&mut ledger, &[0, 1, 2]));
+    assert_eq!(
+        verifier.verify(&proof(&ledger, 22)).unwrap().certified,
+        Height(13)
+    );
+    assert_eq!(
+        verifier.verify(&proof(&ledger, 0)).unwrap().certified,
+        Height(13)
+    );
+}
+
+#[test]
+fn the_certificate_survives_a_restart() {
+    let mut ledger = populated();
+    certify(&mut ledger, &[1, 3]);
+    ledger.sync().unwrap();
+    let mut store = ledger.into_store();
+    store.crash(0);
+    let mut ledger = Ledger::open(store, genesis()).unwrap();
+    let verifier = verifier(&ledger);
+    assert_eq!(
+        verifier.verify(&proof(&ledger, 5)).unwrap().certified,
+        Height(11)
+    );
+
+    run(&mut ledger, [vec![]]);
+    ledger.sync().unwrap();
+    let mut ledger = Ledger::open(ledger.into_store(), genesis()).unwrap();
+    // The head is not the certified block: its state is gone, and comes back with the next certificate.
+    assert_eq!(ledger.certified(), Height(11));
+    let name = "d3/t".parse().unwrap();
+    assert_eq!(
+        ledger.prove(&name, 5).unwrap(),
+        Proved::NotYetFinal {
+            certified: Height(11)
+        }
+    );
+    assert!(certify(&mut ledger, &[0, 2]));
+    assert_eq!(
+        verifier.verify(&proof(&ledger, 5)).unwrap().certified,
+        Height(12)
+    );
+}
+
+#[test]
+fn a_proof_of_another_network_fails() {
+    let mut ledger = populated();
+    certify(&mut ledger, &[1, 3]);
+    let bytes = proof(&ledger, 0);
+    let mut trust = ledger.trust_root().clone();
+    trust.genesis.0[0] ^= 1;
+    assert!(
+        Verifier::from_trust_root(trust)
+            .unwrap()
+            .verify(&bytes)
+            .is_err()
+    );
+    let mut longer = bytes;
+    longer.push(0);
+    assert!(verifier(&ledger).verify(&longer).is_err());
+}
+
+#[test]
+fn headers_are_proved_by_the_history() {
+    let ledger = populated();
+    let head = ledger.head().header;
+    for height in 0..head.height.0 {
+        let path = ledger
+            .prove_header(Height(height), head.height)
+            .unwrap()
+            .unwrap();
+        let header = ledger.header(Height(height)).unwrap().unwrap();
+        let leaf = hedgerow_merkle::leaf_hash(header.hash().as_ref());
+        assert!(path.verify(&head.history_root, head.height.0, height, leaf));
+        assert!(height == 0 || !path.verify(&head.history_root, head.height.0, height - 1, leaf));
+    }
+    assert_eq!(ledger.prove_header(head.height, head.height).unwrap(), None);
+}
+
+#[test]
+fn liars_do_not_make_or_stop_certificates() {
+    let ledger = populated();
+    let head = ledger.head();
+    let mut attestations = Attestations::new(ledger.trust_root().clone());
+    let genesis = ledger.trust_root().genesis;
+    let height = head.header.height;
+    let sign = |node: u32, height, hash| {
+        Attestation::sign(&genesis, height, hash, NodeId(node), &member(node))
+    };
+
+    let lie = sign(0, height, genesis);
+    assert_eq!(attestations.add(&lie), Ok(true));
+    assert_eq!(attestations.add(&lie), Ok(false));
+    assert_eq!(
+        attestations.add(&sign(0, height, head.hash)),
+        Err(Refused::Equivocation { first: lie })
+    );
+    assert_eq!(
+        attestations.add(&sign(4, height, head.hash)),
+        Err(Refused::BadSignature),
+        "a gateway"
+    );
+    let borrowed = Attestation {
+        signer: NodeId(2),
+        ..sign(1, height, head.hash)
+    };
+    assert_eq!(attestations.add(&borrowed), Err(Refused::BadSignature));
+    for far in 0..1000 {
+        attestations
+            .add(&sign(0, Height(1_000_000 + far), head.hash))
+            .unwrap();
+    }
+    assert_eq!(
+        attestations.add(&sign(0, Height(5), head.hash)),
+        Err(Refused::Old(Height(5)))
+    );
+    assert_eq!(attestations.add(&sign(1, height, head.hash)), Ok(true));
+    assert_eq!(attestations.certificate(&head.header), None);
+    assert_eq!(attestations.add(&sign(3, height, head.hash)), Ok(true));
+    let certificate = attestations.certificate(&head.header).unwrap();
+    assert_eq!(
+        certificate.verify(ledger.trust_root()).unwrap(),
+        head.header
+    );
+    attestations.forget_below(height.next());
+    assert_eq!(attestations.count(height, &head.hash), 0);
+}
+
+fn example() -> &'static (Vec<u8>, Verifier) {
+    static EXAMPLE: OnceLock<(Vec<u8>, Verifier)> = OnceLock::new();
+    EXAMPLE.get_or_init(|| {
+        let mut ledger = populated();
+        certify(&mut ledger, &[1, 3]);
+        (proof(&ledger, 7), verifier(&ledger))
+    })
+}
+
+/// Every byte, flipped: nothing in a proof is unchecked.
+#[test]
+fn every_byte_matters() {
+    let (bytes, verifier) = example();
+    assert!(verifier.verify(bytes).is_ok());
+    for at in 0..bytes.len() {
+        let mut tampered = bytes.clone();
+        tampered[at] ^= 1 << (at % 8);
+        assert!(
+            verifier.verify(&tampered).is_err(),
+            "byte {at} of {}",
+            bytes.len()
+        );
+    }
+}
+
+proptest! {
+    #[test]
+    fn tampered_proofs_fail(
+        edits in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
+        cut in any::<prop::sample::Index>(),
+    ) {
+        let (bytes, verifier) = example();
+        let mut tampered = bytes.clone();
+        for (at, byte) in edits {
+            let at = at.index(bytes.len());
+            tampered[at] = byte;
+        }
+        prop_assert!(tampered == *bytes || verifier.verify(&tampered).is_err());
+        prop_assert!(verifier.verify(&bytes[..cut.index(bytes.len())]).is_err());
+    }
+
+    #[test]
+    fn a_header_has_one_encoding(at in any::<prop::sample::Index>(), flip in 1_u8..) {
+        let header = Ledger::open(MemoryStore::new(), genesis()).unwrap().head().header;
+        let mut bytes = header.encode();
+        prop_assert_eq!(Header::decode(&bytes).unwrap(), header);
+        let at = at.index(bytes.len());
+        bytes[at] ^= flip;
+        if let Ok(other) = Header::decode(&bytes) {
+            prop_assert_eq!(other.encode(), bytes);
+        }
+    }
+}
+
+/// The format is for ever: a change here is a new version of proofs.
+#[test]
+fn golden_proof() {
+    let digest = hedgerow_records::Transaction::digest(&example().0);
+    assert_eq!(
+        digest.to_hex(),
+        "f58ae86bd7f57c69d4b30d41808742df8535ccee4f957e8b8b19d9ca9cfd2388"
+    );
+}
