@@ -7,15 +7,19 @@
 
 extern crate alloc;
 
+mod client;
 mod codec;
 mod config;
 mod messages;
 mod record;
+mod replica;
 
+pub use client::Client;
 pub use codec::PbftCodec;
 pub use config::{Config, ConfigError};
 pub use messages::*;
 pub use record::Record;
+pub use replica::{Decision, RecoverError, Replica, decide, well_formed};
 
 use hedgerow_machine::Protocol;
 use hedgerow_ordering::{Command, Event, Snapshot};

@@ -1,0 +1,261 @@
+//! Starting: a replica first asks the others what it said before, because its disk may be an old copy, or new. What it
+//! forgot it does not contradict; it learns the order by state transfer and takes part again behind what it forgot.
+//! The argument is in `docs/protocols/pbft.md`, "A replica that lost its memory".
+
+use alloc::{collections::BTreeMap, sync::Arc};
+
+use hedgerow_base::{Lsn, NodeId, NodeSet, Slot, Time, View};
+use hedgerow_crypto::Sealed;
+use hedgerow_machine::Target;
+
+use super::{Out, Replica, clients::most_common};
+use crate::{
+    messages::{Checkpoint, Hello, Message, Welcome, Witness},
+    record::Record,
+};
+
+/// How far a replica has got since it started.
+#[derive(Debug)]
+pub(super) enum Presence {
+    /// It asks, and says nothing that it might have to regret.
+    Starting {
+        nonce: Option<u64>,
+        due: Time,
+        welcomes: BTreeMap<NodeId, Arc<Welcome>>,
+        /// A rejoining that a crash interrupted.
+        again: bool,
+        /// Where the log ended when it started.
+        last: Lsn,
+    },
+    /// It learns what it forgot.
+    Rejoining,
+    /// It takes full part.
+    Ready,
+}
+
+impl Default for Presence {
+    fn default() -> Self {
+        Self::Starting {
+            nonce: None,
+            due: Time::ZERO,
+            welcomes: BTreeMap::new(),
+            again: false,
+            last: Lsn::ZERO,
+        }
+    }
+}
+
+impl Presence {
+    pub(super) const fn is_starting(&self) -> bool {
+        matches!(self, Self::Starting { .. })
+    }
+
+    pub(super) const fn is_rejoining(&self) -> bool {
+        matches!(self, Self::Rejoining)
+    }
+
+    pub(super) const fn is_ready(&self) -> bool {
+        matches!(self, Self::Ready)
+    }
+}
+
+impl Replica {
+    pub(super) fn heard_from(&self) -> NodeSet {
+        let mut heard: NodeSet = match &self.presence {
+            Presence::Starting { welcomes, .. } => welcomes.keys().copied().collect(),
+            _ if self.changing => {
+                let together = self.view_changes.iter();
+                let together = together.filter(|(_, m)| m.value().view >= self.view);
+                together.map(|(&who, _)| who).collect()
+            }
+            _ => NodeSet::EMPTY,
+        };
+        heard.insert(self.me);
+        heard
+    }
+
+    pub(super) const fn greeting_due(&self) -> Option<Time> {
+        match self.presence {
+            Presence::Starting { due, .. } => Some(due),
+            _ => None,
+        }
+    }
+
+    /// Asks the others, again until enough have answered. The clock makes the question new: it does not run backwards.
+    pub(super) fn greet(&mut self, out: &mut Out) {
+        let retry = self.now.plus(self.config.fetch_retry);
+        if let Presence::Starting {
+            nonce, due, last, ..
+        } = &mut self.presence
+            && *due <= self.now
+        {
+            let nonce = *nonce.get_or_insert(self.now.0);
+            *due = retry;
+            let hello = Hello { nonce, last: *last };
+            out.send(Target::Others, Message::Hello(hello));
+            self.try_start(out);
+        }
+    }
+
+    pub(super) fn on_hello(&mut self, from: NodeId, hello: Hello, out: &mut Out) {
+        let evidence = self.heard.get(&from).filter(|said| said.lsn() > hello.last);
+        let prepared = self
+            .log
+            .after(self.stable)
+            .filter_map(|(_, entry)| entry.certificate.as_ref());
+        let witness = prepared.last().map(|certificate| Witness {
+            pre_prepare: certificate.pre_prepare.clone(),
+            prepares: certificate.prepares.clone(),
+        });
+        let welcome = Welcome {
+            nonce: hello.nonce,
+            decided: self.decided,
+            evidence: evidence.cloned(),
+            stable: self.certificate.clone(),
+            witness: witness.unwrap_or_default(),
+            new_view: self.proof.clone(),
+        };
+        out.send(Target::Node(from), Message::Welcome(Arc::new(welcome)));
+    }
+
+    pub(super) fn on_welcome(&mut self, from: NodeId, welcome: Arc<Welcome>, out: &mut Out) {
+        let peer = self.peers.entry(from).or_default();
+        peer.decided = peer.decided.max(welcome.decided);
+        if let Presence::Starting {
+            nonce: Some(nonce),
+            welcomes,
+            ..
+        } = &mut self.presence
+            && welcome.nonce == *nonce
+        {
+            welcomes.insert(from, welcome);
+            self.try_start(out);
+        }
+    }
+
+    /// With the answers of a quorum (oneself included) every slot in which this replica may have voted for what was
+    /// committed is known to one correct replica among them.
+    fn try_start(&mut self, out: &mut Out) {
+        let quorum = self.roster.quorum();
+        let Presence::Starting {
+            welcomes,
+            again,
+            last,
+            ..
+        } = &mut self.presence
+        else {
+            return;
+        };
+        if welcomes.len() + 1 < quorum {
+            return;
+        }
+        let (welcomes, again, last) = (core::mem::take(welcomes), *again, *last);
+        let mut slot = self.safety.forgotten;
+        let mut view = self.safety.forgotten_view;
+        let mut left = View::ZERO;
+        let (mut base, mut said_more, mut history) = (last, false, false);
+        for welcome in welcomes.values() {
+            if let Some(said) = welcome.evidence.as_ref().filter(|said| said.lsn() > last) {
+                said_more = true;
+                base = base.max(said.lsn());
+                slot = slot.max(said.slot());
+                view = view.max(said.view());
+                if said.slot() == Slot::ZERO {
+                    left = left.max(said.view());
+                }
+            }
+            let stable = self.proven_checkpoint(&welcome.stable);
+            let (prepared, prepared_view) = self.proven_prepared(&welcome.witness);
+            history = history || stable > Slot::ZERO || prepared > Slot::ZERO;
+            slot = slot.max(stable).max(prepared);
+            view = view.max(prepared_view);
+            self.transfer.aim(stable);
+        }
+        self.presence = Presence::Ready;
+        let forgot = said_more || again || (history && last == Lsn::ZERO);
+        for welcome in welcomes.values() {
+            if let Some(proof) = welcome.new_view.clone() {
+                let begun = proof.new_view.value().view;
+                if self.verify_new_view(&proof).is_some() {
+                    view = view.max(begun);
+                    if forgot {
+                        self.presence = Presence::Rejoining;
+                    }
+                    self.on_new_view(proof, out);
+                }
+            }
+        }
+        if forgot {
+            self.presence = Presence::Rejoining;
+            self.safety.amnesiac = true;
+            self.safety.forgotten = slot;
+            self.safety.forgotten_view = view.max(left);
+            self.safety.left = self.safety.left.max(left);
+            if !again || said_more {
+                self.safety.base = base;
+            }
+            let lsn = out.persist(Record::Rejoining {
+                slot,
+                view: self.safety.forgotten_view,
+                base: self.safety.base,
+            });
+            self.view_lsn = self.view_lsn.min(lsn);
+            self.transfer.aim(self.transfer.aim.max(self.decided));
+            self.transfer.start_if(true);
+        }
+        self.wake(out);
+    }
+
+    /// Takes up what was left when the last life of this replica ended.
+    fn wake(&mut self, out: &mut Out) {
+        self.status_soon();
+        if !self.changing {
+            self.want_missing(out);
+        }
+        let open: alloc::vec::Vec<_> = self.log.after(self.stable).map(|(slot, _)| slot).collect();
+        for slot in open {
+            self.advance(slot, out);
+        }
+        self.drive_transfer(out);
+        self.finish_rejoining(out);
+        // The others may have gone on without this replica: ask at once.
+        self.send_status(true, out);
+    }
+
+    /// Everything that was forgotten is decided: this replica takes full part again.
+    pub(super) fn finish_rejoining(&mut self, out: &mut Out) {
+        if self.presence.is_rejoining() && self.decided >= self.safety.forgotten {
+            self.presence = Presence::Ready;
+            out.persist(Record::Rejoined);
+        }
+    }
+
+    /// The slot of a checkpoint that f + 1 replicas signed; zero if these signatures do not prove one.
+    fn proven_checkpoint(&self, certificate: &[Sealed<Checkpoint>]) -> Slot {
+        let votes = certificate.iter().map(|vote| {
+            let Checkpoint { slot, digest } = *vote.value();
+            (vote.origin(), (slot, digest))
+        });
+        most_common(votes)
+            .filter(|(_, who)| who.len() >= self.roster.weak())
+            .map_or(Slot::ZERO, |((slot, _), _)| slot)
+    }
+
+    /// The slot and view of a prepared certificate of which f + 1 entries convince here: at least one of their authors is
+    /// correct, so the slot is no invention.
+    fn proven_prepared(&self, witness: &Witness) -> (Slot, View) {
+        let prepares = witness.prepares.iter().map(|vote| {
+            let vote = (vote.origin(), *vote.value());
+            (vote.0, (vote.1.slot, vote.1.view, vote.1.digest))
+        });
+        let pre_prepare = witness.pre_prepare.iter().map(|vote| {
+            let value = *vote.value();
+            (vote.origin(), (value.slot, value.view, value.digest))
+        });
+        most_common(prepares.chain(pre_prepare))
+            .filter(|(_, who)| who.len() >= self.roster.weak())
+            .map_or((Slot::ZERO, View::ZERO), |((slot, view, _), _)| {
+                (slot, view)
+            })
+    }
+}
