@@ -17,3 +17,6 @@ pub use packet::{
     SubscribeRequest, Unsubscribe, Version, Will,
 };
 pub use reason::Reason;
+
+#[cfg(test)]
+mod tests;

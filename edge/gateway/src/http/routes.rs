@@ -13,7 +13,8 @@ use super::{HttpState, Problem, export, ledger, node, openapi, records};
 /// Makes the router and the list of its routes of one table, so that neither has what the other lacks.
 macro_rules! routes {
     ($($method:ident $path:literal => $handler:path,)*) => {
-        /// Method and path of every route.
+        /// Method and path of every route: what the description is held against.
+        #[cfg(test)]
         pub(super) const ROUTES: &[(&str, &str)] = &[$((stringify!($method), $path)),*];
 
         fn table() -> Router<HttpState> {
