@@ -80,18 +80,19 @@ impl Invocation {
 }
 
 impl Client {
-    /// A client whose first number comes from its clock. The clock must not have run backwards since an earlier life.
+    /// A client. Its first number comes from the clock that it is first stepped with, which must not have run backwards
+    /// since an earlier life.
     ///
     /// # Errors
     /// When a bound of the configuration does not hold.
-    pub fn new(config: Config, keyring: Arc<Keyring>, now: Time) -> Result<Self, ConfigError> {
+    pub fn new(config: Config, keyring: Arc<Keyring>) -> Result<Self, ConfigError> {
         config.check()?;
         Ok(Self {
             roster: keyring.roster(),
-            now,
+            now: Time::ZERO,
             views: BTreeMap::new(),
             view: View::ZERO,
-            last: now.0 / 1000,
+            last: 0,
             requests: BTreeMap::new(),
             queries: BTreeMap::new(),
             fresh: Vec::new(),
@@ -113,8 +114,11 @@ impl Client {
         }
     }
 
-    /// The next number. It stays within the replicas' window of the oldest one that is not completed.
+    /// The next number.
     fn number(&mut self) -> u64 {
+        if self.last == 0 {
+            self.last = self.now.0 / 1000;
+        }
         self.last += 1;
         self.last
     }
