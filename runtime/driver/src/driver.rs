@@ -160,24 +160,33 @@ impl<P: Protocol> Driver<P> {
             failure,
         };
 
-        driver.spawn("application", {
-            let (inbox, handle) = (inbox.clone(), handle);
-            move || application::run(application, &inbox, &handle).map_err(DriverError::Application)
-        })?;
-        let records = match persistence {
+        let (records, log) = match persistence {
             Persistence::Thread(log) => {
                 let writer = Arc::new(Writer::default());
-                let (records, shared) = (Records::Thread(writer.clone()), shared.clone());
-                driver.spawn("log", move || {
-                    Ok(persistence::run(log, &writer, &shared.counters, || {
-                        shared.bell.ring()
-                    })?)
-                })?;
-                records
+                (Records::Thread(writer.clone()), Some((log, writer)))
             }
-            Persistence::Lane(log) => Records::Lane(log),
-            Persistence::None => Records::Nowhere,
+            Persistence::Lane(log) => (Records::Lane(log), None),
+            Persistence::None => (Records::Nowhere, None),
         };
+        let writer = log.as_ref().map(|(_, writer)| writer.clone());
+        // However the lane ends, or if it never begins, nothing more comes for the other two.
+        let over = Over {
+            inbox: inbox.clone(),
+            writer,
+        };
+
+        driver.spawn("application", {
+            let inbox = inbox.clone();
+            move || application::run(application, &inbox, &handle).map_err(DriverError::Application)
+        })?;
+        if let Some((log, writer)) = log {
+            let shared = shared.clone();
+            driver.spawn("log", move || {
+                Ok(persistence::run(log, &writer, &shared.counters, || {
+                    shared.bell.ring()
+                })?)
+            })?;
+        }
         let lane = Lane {
             me,
             machine,
@@ -188,22 +197,15 @@ impl<P: Protocol> Driver<P> {
             options: parts.options,
             clock: parts.clock,
             shared,
-            inbox: inbox.clone(),
+            inbox,
             outbox: Outbox::new(last),
             gate: Gate::new(last),
             work: Work::default(),
             records,
         };
         driver.spawn("lane", move || {
-            let writer = match &lane.records {
-                Records::Thread(writer) => Some(writer.clone()),
-                Records::Lane(_) | Records::Nowhere => None,
-            };
             let ended = catch_unwind(AssertUnwindSafe(|| lane.run()));
-            if let Some(writer) = writer {
-                writer.close();
-            }
-            inbox.close();
+            drop(over);
             exited();
             match ended {
                 Ok(ended) => Ok(ended?),
@@ -265,6 +267,21 @@ impl<P: Protocol> Driver<P> {
             .unwrap_or_else(PoisonError::into_inner)
             .take();
         failure.map_or(Ok(()), Err)
+    }
+}
+
+/// Tells the application's and the log's thread, when it is dropped, that nothing more comes.
+struct Over<E> {
+    inbox: Arc<Inbox<E>>,
+    writer: Option<Arc<Writer>>,
+}
+
+impl<E> Drop for Over<E> {
+    fn drop(&mut self) {
+        self.inbox.close();
+        if let Some(writer) = &self.writer {
+            writer.close();
+        }
     }
 }
 
