@@ -84,7 +84,12 @@ impl Device {
         let mut record = RecordBuilder::new(self.network, self.key.device_id(), stream);
         let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis() as u64;
         for sent in readings {
-            record.push(reading(sent.sequence, now, "application/json", sent.payload.as_bytes())?)?;
+            record.push(reading(
+                sent.sequence,
+                now,
+                "application/json",
+                sent.payload.as_bytes(),
+            )?)?;
         }
         Ok(record.sign(&self.key)?)
     }
@@ -144,7 +149,10 @@ impl Fleet {
         for device in devices {
             let way = if device.by_mqtt {
                 Way::Mqtt {
-                    broker: network.gateway().mqtt.context("the gateway has no broker")?,
+                    broker: network
+                        .gateway()
+                        .mqtt
+                        .context("the gateway has no broker")?,
                     client: device.name.clone(),
                     open: None,
                 }
@@ -177,7 +185,9 @@ impl Fleet {
         self.stop.store(true, Ordering::Relaxed);
         let mut all = Vec::new();
         for (name, thread) in self.threads {
-            let joined = thread.join().map_err(|_| anyhow::anyhow!("{name} panicked"))?;
+            let joined = thread
+                .join()
+                .map_err(|_| anyhow::anyhow!("{name} panicked"))?;
             all.push((name.clone(), joined.context(name)?));
         }
         Ok(all)
@@ -221,7 +231,10 @@ fn speak(
             sent.extend(readings);
             last_record = Some(record);
         }
-        if let Some(record) = last_record.as_ref().filter(|_| device.rng.random_ratio(1, 20)) {
+        if let Some(record) = last_record
+            .as_ref()
+            .filter(|_| device.rng.random_ratio(1, 20))
+        {
             deliver(&mut way, record, stop)?;
         }
         let pause = device.rng.random_range(0.5..1.5) / rate;

@@ -38,7 +38,11 @@ impl Http {
     pub fn get(&self, path: &str) -> Result<(u16, Vec<u8>)> {
         let url = format!("{}{path}", self.base);
         let mut response = self.agent.get(&url).call().with_context(|| url.clone())?;
-        let body = response.body_mut().with_config().limit(64 << 20).read_to_vec();
+        let body = response
+            .body_mut()
+            .with_config()
+            .limit(64 << 20)
+            .read_to_vec();
         Ok((response.status().as_u16(), body.context(url)?))
     }
 
@@ -49,7 +53,11 @@ impl Http {
     pub fn json(&self, path: &str) -> Result<Value> {
         let (status, body) = self.get(path)?;
         if status != 200 {
-            bail!("{}{path}: HTTP {status}: {}", self.base, String::from_utf8_lossy(&body));
+            bail!(
+                "{}{path}: HTTP {status}: {}",
+                self.base,
+                String::from_utf8_lossy(&body)
+            );
         }
         Ok(serde_json::from_slice(&body)?)
     }
@@ -60,7 +68,11 @@ impl Http {
     /// When there is no answer in time.
     pub fn post(&self, path: &str, body: &[u8]) -> Result<(u16, Vec<u8>)> {
         let url = format!("{}{path}", self.base);
-        let mut response = self.agent.post(&url).send(body).with_context(|| url.clone())?;
+        let mut response = self
+            .agent
+            .post(&url)
+            .send(body)
+            .with_context(|| url.clone())?;
         let answer = response.body_mut().read_to_vec().context(url)?;
         Ok((response.status().as_u16(), answer))
     }

@@ -68,7 +68,8 @@ impl Mqtt {
         self.packet = self.packet % u16::MAX + 1;
         let id = self.packet.to_be_bytes();
         let header = 0x32 | u8::from(again) << 3;
-        self.stream.write_all(&packet(header, &[&text(topic), &id, payload]))?;
+        self.stream
+            .write_all(&packet(header, &[&text(topic), &id, payload]))?;
         loop {
             match self.read()? {
                 (0x40, body) if body == id => return Ok(()),

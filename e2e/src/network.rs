@@ -51,7 +51,14 @@ impl Network {
     pub fn make(hedgerow: &Path, dir: &Path, validators: usize) -> Result<Self> {
         let port = free_ports()?.to_string();
         let output = Command::new(hedgerow)
-            .args(["init", "--json", "--base-port", &port, "--validators", &validators.to_string()])
+            .args([
+                "init",
+                "--json",
+                "--base-port",
+                &port,
+                "--validators",
+                &validators.to_string(),
+            ])
             .arg("--dir")
             .arg(dir)
             .output()
@@ -62,7 +69,9 @@ impl Network {
             String::from_utf8_lossy(&output.stderr)
         );
         let made: Value = serde_json::from_slice(&output.stdout).context("hedgerow init --json")?;
-        let members = made["members"].as_array().context("hedgerow init --json: members")?;
+        let members = made["members"]
+            .as_array()
+            .context("hedgerow init --json: members")?;
         let members = members.iter().map(Member::of).collect::<Result<Vec<_>>>()?;
         Ok(Self {
             dir: dir.to_path_buf(),
@@ -105,7 +114,11 @@ impl Network {
             self.start(member)?;
         }
         let begin = Instant::now();
-        while !self.gateway().status().is_ok_and(|status| status["healthy"] == true) {
+        while !self
+            .gateway()
+            .status()
+            .is_ok_and(|status| status["healthy"] == true)
+        {
             if begin.elapsed() > Duration::from_secs(60) {
                 bail!("the network does not go on: {:?}", self.gateway().status());
             }
@@ -125,7 +138,11 @@ impl Network {
                 && let Some(status) = child.try_wait()?
             {
                 let log = self.dir.join(format!("{}.log", member.name));
-                bail!("{} ended by itself with {status}: see {}", member.name, log.display());
+                bail!(
+                    "{} ended by itself with {status}: see {}",
+                    member.name,
+                    log.display()
+                );
             }
         }
         Ok(())
@@ -146,7 +163,9 @@ impl Network {
     /// The greatest height that a running validator has.
     #[must_use]
     pub fn height(&self) -> u64 {
-        let heights = self.members[..self.validators].iter().filter_map(Member::height);
+        let heights = self.members[..self.validators]
+            .iter()
+            .filter_map(Member::height);
         heights.max().unwrap_or_default()
     }
 
@@ -164,7 +183,11 @@ impl Network {
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         if !output.status.success() {
             let said = String::from_utf8_lossy(&output.stderr);
-            bail!("hedgerow {}: {}\n{text}{said}", arguments.join(" "), output.status);
+            bail!(
+                "hedgerow {}: {}\n{text}{said}",
+                arguments.join(" "),
+                output.status
+            );
         }
         Ok(text)
     }
@@ -179,7 +202,9 @@ impl Member {
         let config = PathBuf::from(text("config")?);
         Ok(Self {
             name: text("name")?.to_owned(),
-            config: config.canonicalize().with_context(|| config.display().to_string())?,
+            config: config
+                .canonicalize()
+                .with_context(|| config.display().to_string())?,
             http: Http::new(text("http")?, PATIENCE),
             mqtt: made["mqtt"].as_str().map(str::parse).transpose()?,
             child: None,
@@ -246,8 +271,12 @@ impl Drop for Member {
 fn free_ports() -> Result<u16> {
     let first = 10_000 + (std::process::id() % 200) as u16 * 100;
     for base in (first..30_000).chain(10_000..first).step_by(700) {
-        let ports = (0..8).flat_map(|member| [base + member, base + 200 + member, base + 400 + member]);
-        if ports.into_iter().all(|port| TcpListener::bind(("127.0.0.1", port)).is_ok()) {
+        let ports =
+            (0..8).flat_map(|member| [base + member, base + 200 + member, base + 400 + member]);
+        if ports
+            .into_iter()
+            .all(|port| TcpListener::bind(("127.0.0.1", port)).is_ok())
+        {
             return Ok(base);
         }
     }

@@ -25,7 +25,9 @@ impl Options {
             if !name.starts_with("--") || !help.contains(&format!("  {name} ")) {
                 bail!("no option {name}\n\n{help}");
             }
-            let value = arguments.next().with_context(|| format!("{name} needs a value"))?;
+            let value = arguments
+                .next()
+                .with_context(|| format!("{name} needs a value"))?;
             pairs.push((name, value));
         }
         Ok(Self { pairs, help })
@@ -55,7 +57,11 @@ impl Options {
     /// # Errors
     /// When it is not named or not there.
     pub fn hedgerow(&self) -> Result<PathBuf> {
-        let path: PathBuf = self.text("--hedgerow").context("--hedgerow: name the program")?.into();
-        path.canonicalize().with_context(|| format!("--hedgerow {}", path.display()))
+        let path: PathBuf = self
+            .text("--hedgerow")
+            .context("--hedgerow: name the program")?
+            .into();
+        path.canonicalize()
+            .with_context(|| format!("--hedgerow {}", path.display()))
     }
 }
