@@ -8,6 +8,7 @@ use std::{
 };
 
 use hedgerow_chain::{Genesis, Seat};
+use hedgerow_gateway::GatewayConfig;
 use serde::{Deserialize, Serialize};
 
 /// The configuration of one member's node: what is this machine's own affair. What all members must agree on is in the
@@ -31,7 +32,7 @@ pub struct NodeConfig {
     /// Present in a validator's config.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub validator: Option<ValidatorConfig>,
-    /// Present in a gateway's config.
+    /// Present in a gateway's config: what `hedgerow-gateway` takes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gateway: Option<GatewayConfig>,
     /// How the node stores.
@@ -53,39 +54,6 @@ pub struct ValidatorConfig {
     /// management address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub http: Option<SocketAddr>,
-}
-
-/// What a gateway's config says.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct GatewayConfig {
-    /// Where the HTTP interface is.
-    pub http: SocketAddr,
-    /// Where devices reach the MQTT broker without TLS.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub mqtt: Option<SocketAddr>,
-    /// The MQTT broker with TLS.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub mqtt_tls: Option<MqttTlsConfig>,
-    /// How many MiB of acknowledged records may wait for the network on this gateway's disk. Beyond, devices are told
-    /// to come again later.
-    #[serde(default = "spool_mib")]
-    pub spool_mib: u64,
-}
-
-/// The MQTT broker with TLS.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct MqttTlsConfig {
-    /// Where devices reach it.
-    pub listen: SocketAddr,
-    /// The gateway's certificate chain, in PEM.
-    pub certificate: PathBuf,
-    /// The certificate's private key, in PEM.
-    pub key: PathBuf,
-    /// The authorities that sign the devices' certificates, in PEM. Without it, devices need no certificate.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub client_ca: Option<PathBuf>,
 }
 
 /// How the node stores.
@@ -262,10 +230,6 @@ impl fmt::Debug for Address {
     }
 }
 
-const fn spool_mib() -> u64 {
-    1024
-}
-
 /// Why a config can't be used. Each names the file or the key, and the mend.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
@@ -324,7 +288,7 @@ impl NodeConfig {
             source: Box::new(source),
         })?;
         config.validate()?;
-        config.resolve(file.parent().unwrap_or(Path::new("")));
+        config.resolve(file.parent().unwrap_or_else(|| Path::new("")));
         Ok(config)
     }
 
@@ -337,14 +301,15 @@ impl NodeConfig {
 
     fn resolve(&mut self, folder: &Path) {
         let mut paths = vec![&mut self.genesis, &mut self.key, &mut self.data];
-        if let Some(tls) = self
-            .gateway
-            .as_mut()
-            .and_then(|gateway| gateway.mqtt_tls.as_mut())
-        {
-            paths.push(&mut tls.certificate);
-            paths.push(&mut tls.key);
-            paths.extend(tls.client_ca.as_mut());
+        if let Some(gateway) = &mut self.gateway {
+            for tls in [&mut gateway.mqtt.tls, &mut gateway.http.tls]
+                .into_iter()
+                .flatten()
+            {
+                paths.push(&mut tls.certificate);
+                paths.push(&mut tls.key);
+                paths.extend(tls.client_ca.as_mut());
+            }
         }
         for path in paths {
             *path = folder.join(&*path);
@@ -398,14 +363,8 @@ impl NodeConfig {
                 );
             }
         }
-        if let Some(gateway) = &self.gateway
-            && !(16..=1 << 24).contains(&gateway.spool_mib)
-        {
-            return wrong(
-                "gateway.spool_mib",
-                format!("{} MiB is out of range", gateway.spool_mib),
-                "use 16 to 16777216; it bounds what waits on disk for the network",
-            );
+        if let Some(Err(error)) = self.gateway.as_ref().map(GatewayConfig::validate) {
+            return wrong(format!("gateway.{}", error.key), error.problem, error.mend);
         }
         if self.log.filter.trim().is_empty() {
             return wrong(
@@ -417,6 +376,27 @@ impl NodeConfig {
         Ok(())
     }
 
+    /// Where the node's HTTP interface is.
+    #[must_use]
+    pub fn http(&self) -> Option<SocketAddr> {
+        let gateway = self
+            .gateway
+            .as_ref()
+            .and_then(|gateway| gateway.http.listen);
+        self.validator
+            .as_ref()
+            .and_then(|validator| validator.http)
+            .or(gateway)
+    }
+
+    /// Where the node's MQTT broker without TLS is.
+    #[must_use]
+    pub fn mqtt(&self) -> Option<SocketAddr> {
+        self.gateway
+            .as_ref()
+            .and_then(|gateway| gateway.mqtt.listen)
+    }
+
     /// Every socket that the node opens, with its key.
     fn listeners(&self) -> impl Iterator<Item = (&'static str, SocketAddr)> {
         let gateway = self.gateway.as_ref();
@@ -426,11 +406,11 @@ impl NodeConfig {
                 "validator.http",
                 self.validator.as_ref().and_then(|v| v.http),
             ),
-            ("gateway.http", gateway.map(|g| g.http)),
-            ("gateway.mqtt", gateway.and_then(|g| g.mqtt)),
+            ("gateway.http.listen", gateway.and_then(|g| g.http.listen)),
+            ("gateway.mqtt.listen", gateway.and_then(|g| g.mqtt.listen)),
             (
-                "gateway.mqtt_tls.listen",
-                gateway.and_then(|g| g.mqtt_tls.as_ref()).map(|t| t.listen),
+                "gateway.mqtt.listen_tls",
+                gateway.and_then(|g| g.mqtt.listen_tls),
             ),
         ];
         all.into_iter()
@@ -488,7 +468,7 @@ impl NodeConfig {
                 return wrong(
                     "gateway",
                     format!("the genesis has \"{name}\" as a gateway"),
-                    "add a section [gateway] with `http = \"HOST:PORT\"`",
+                    "add a section [gateway.http] with `listen = \"HOST:PORT\"`",
                 );
             }
             Seat::Gateway if self.validator.is_some() => {

@@ -264,8 +264,12 @@ fn private(_: &Path) -> Result<(), KeyFileError> {
     Ok(())
 }
 
-/// Writes a new file with mode 0600 and waits until it is on disk: a member that lost its key can't come back.
-fn write_private(file: &Path, text: &[u8]) -> io::Result<()> {
+/// Writes a new file that only its owner may read (mode 0600), and waits until it is on disk: whoever loses a key can't
+/// come back.
+///
+/// # Errors
+/// When the file exists, or can't be written.
+pub fn write_private(file: &Path, text: &[u8]) -> io::Result<()> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]

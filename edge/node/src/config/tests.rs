@@ -23,11 +23,12 @@ const GATEWAY: &str = r#"
         alice = "10.0.0.1:7000"
         bob = "10.0.0.2:7000"
         carol = "10.0.0.3:7000"
-        [gateway]
-        http = "127.0.0.1:7200"
-        mqtt = "127.0.0.1:7300"
-        [gateway.mqtt_tls]
-        listen = "0.0.0.0:8883"
+        [gateway.http]
+        listen = "127.0.0.1:7200"
+        [gateway.mqtt]
+        listen = "127.0.0.1:7300"
+        listen_tls = "0.0.0.0:8883"
+        [gateway.mqtt.tls]
         certificate = "tls.pem"
         key = "/etc/tls.key"
         [storage]
@@ -89,10 +90,10 @@ fn good_configs_load_with_their_defaults() {
 
     let config = load(GATEWAY).unwrap();
     let gateway = config.gateway.clone().unwrap();
-    let tls = gateway.mqtt_tls.unwrap();
+    let tls = gateway.mqtt.tls.unwrap();
     assert!(tls.certificate.is_absolute());
     assert_eq!(tls.key, Path::new("/etc/tls.key"));
-    assert_eq!(gateway.spool_mib, 1024);
+    assert_eq!(gateway.spool, Default::default());
     assert_eq!(
         (config.storage.durability, config.log.format),
         (Durability::None, LogFormat::Json)
@@ -128,7 +129,10 @@ fn unknown_and_missing_keys_are_named_with_their_line() {
         &error(VALIDATOR, "key = \"key.json\"", ""),
         &["missing field `key`"],
     );
-    says(&error(GATEWAY, "mqtt = ", "mtqq = "), &["mtqq", "`mqtt`"]);
+    says(
+        &error(GATEWAY, "gateway.mqtt]", "gateway.mtqq]"),
+        &["mtqq", "`mqtt`"],
+    );
     says(
         &error(GATEWAY, "durability", "durable"),
         &["durable", "`durability`"],
@@ -194,8 +198,17 @@ fn values_out_of_range_name_the_key_and_the_range() {
         &["ordering.retransmit_ms: 0 ms"],
     );
     says(
-        &error(GATEWAY, "[gateway]", "[gateway]\nspool_mib = 1"),
-        &["gateway.spool_mib: 1 MiB", "use 16"],
+        &error(
+            GATEWAY,
+            "[log]",
+            "[gateway.spool]
+budget_bytes = 1
+[log]",
+        ),
+        &[
+            "gateway.spool.budget_bytes: 1 is out of bounds",
+            "use 2097152",
+        ],
     );
     says(
         &error(GATEWAY, "[log]", "[log]\nfilter = ' '"),
@@ -212,13 +225,13 @@ fn listeners_have_fixed_ports_of_their_own() {
     says(
         &error(GATEWAY, "127.0.0.1:7300", "127.0.0.1:7200"),
         &[
-            "gateway.mqtt: 127.0.0.1:7200 is taken by `gateway.http`",
+            "gateway.mqtt.listen: 127.0.0.1:7200 is taken by `gateway.http.listen`",
             "own port",
         ],
     );
     says(
         &error(GATEWAY, "0.0.0.0:8883", "0.0.0.0:7004"),
-        &["gateway.mqtt_tls.listen", "`listen`"],
+        &["gateway.mqtt.listen_tls", "`listen`"],
     );
     says(
         &error(VALIDATOR, "127.0.0.1:7100", "127.0.0.1:0"),
@@ -249,14 +262,14 @@ fn the_config_fits_the_genesis() {
         &[
             "gateway:",
             "\"gate\" as a gateway",
-            "add a section [gateway]",
+            "add a section [gateway.http]",
         ],
     );
     says(
         &refuse(GATEWAY, "alice", Seat::Validator),
         &["validator:", "add a section [validator]"],
     );
-    let both = format!("{VALIDATOR}\n[gateway]\nhttp = \"127.0.0.1:7200\"");
+    let both = format!("{VALIDATOR}\n[gateway.http]\nlisten = \"127.0.0.1:7200\"");
     says(
         &refuse(&both, "alice", Seat::Validator),
         &["gateway:", "a validator only", "remove"],

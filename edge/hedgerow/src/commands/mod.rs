@@ -1,0 +1,43 @@
+mod device;
+mod devnet;
+mod export;
+mod get;
+mod init;
+mod prove;
+mod status;
+mod verify;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Subcommand;
+
+use crate::output::Output;
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum Command {
+    Devnet(devnet::Devnet),
+    Init(init::Init),
+    #[command(subcommand)]
+    Device(device::Device),
+    Status(status::Status),
+    Get(get::Get),
+    Prove(prove::Prove),
+    Verify(verify::Verify),
+    Export(export::Export),
+}
+
+impl Command {
+    pub(crate) fn run(self, output: Output) -> Result<ExitCode> {
+        match self {
+            Self::Devnet(command) => command.run(output),
+            Self::Init(command) => command.run(output),
+            Self::Device(command) => command.run(output),
+            Self::Status(command) => command.run(output),
+            Self::Get(command) => command.run(output),
+            Self::Prove(command) => command.run(output),
+            Self::Verify(command) => command.run(output),
+            Self::Export(command) => command.run(output),
+        }
+    }
+}
