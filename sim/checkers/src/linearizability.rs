@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use hedgerow_base::{NodeId, Slot};
-use hedgerow_world::{Checker, Observation, position_in};
+use hedgerow_world::{Checker, Observation, is_query, position_in};
 
 /// Completed operations and queries look as if each had happened at one instant between question and answer.
 ///
@@ -34,12 +34,15 @@ impl Checker for Linearizability {
                 let asked = (Some((*operation).clone()), self.answered);
                 self.asked.insert((*client, *ticket), asked);
             }
-            Observation::Asked { client, ticket } => {
+            Observation::Asked { client, ticket, .. } => {
                 self.asked.insert((*client, *ticket), (None, self.answered));
             }
             Observation::Decided { batch, .. } if batch.slot > self.highest => {
                 self.highest = batch.slot;
                 for operation in &*batch.operations {
+                    if is_query(&operation.operation) {
+                        continue;
+                    }
                     self.length += 1;
                     let key = (operation.client, operation.operation.clone());
                     self.positions.insert(key, self.length);

@@ -41,6 +41,10 @@ impl Checker for Validity {
             } => {
                 self.invoked.insert((*client, (*operation).clone()));
             }
+            // A query may be ordered, too, when the replicas can't be brought to agree on its answer otherwise.
+            Observation::Asked { client, query, .. } => {
+                self.invoked.insert((*client, (*query).clone()));
+            }
             // Each slot is looked at once; that all replicas have the same in it is another checker's business.
             Observation::Decided { node, batch } if batch.slot > self.highest => {
                 self.highest = batch.slot;

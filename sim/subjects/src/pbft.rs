@@ -53,13 +53,18 @@ impl Subject for Pbft {
     }
 
     fn replica(&self, start: Start<Protocol>) -> Box<dyn Machine<Protocol>> {
-        let _ = (config(start.tuning), start);
-        unimplemented!()
+        let replica = hedgerow_pbft::Replica::recover(
+            config(start.tuning),
+            start.keyring,
+            start.records,
+            start.executed,
+        );
+        Box::new(replica.unwrap_or_else(|error| panic!("{error}")))
     }
 
     fn client(&self, start: Start<Protocol>) -> Box<dyn Machine<Protocol>> {
-        let _ = (config(start.tuning), start);
-        unimplemented!()
+        let client = hedgerow_pbft::Client::new(config(start.tuning), start.keyring);
+        Box::new(client.unwrap_or_else(|error| panic!("{error}")))
     }
 
     fn codec(&self, keyring: &Arc<Keyring>) -> Arc<dyn Codec<Protocol>> {

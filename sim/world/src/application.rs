@@ -22,6 +22,23 @@ pub struct Application {
     reply_bytes: usize,
 }
 
+/// What every query begins with; no operation of a workload does.
+const QUERY: &[u8] = b"length?";
+
+/// A query: how many operations are in the list? All queries are different.
+pub(crate) fn query(client: u32, ticket: u64) -> Bytes {
+    [QUERY, &client.to_le_bytes(), &ticket.to_le_bytes()]
+        .concat()
+        .into()
+}
+
+/// Whether this operation is a query. A client that gets no answer otherwise may have its query ordered; then it is
+/// answered in its turn and leaves the list as it is.
+#[must_use]
+pub fn is_query(operation: &[u8]) -> bool {
+    operation.starts_with(QUERY)
+}
+
 /// The reply that says that an operation got `position` (from 1), in `bytes` bytes but at least 8.
 #[must_use]
 pub fn reply_at(position: u64, bytes: usize) -> Bytes {
@@ -79,13 +96,15 @@ impl Application {
         let batch = self.backlog.pop_front()?;
         let slot = batch.slot;
         let before = (slot.0 as usize).checked_sub(2);
-        let first = before
+        let mut length = before
             .and_then(|at| self.lengths.get(at))
-            .map_or(1, |length| length + 1);
-        let replies = (first..)
-            .take(batch.operations.len())
-            .map(|position| reply_at(position, self.reply_bytes))
-            .collect();
+            .copied()
+            .unwrap_or(0);
+        let mut replies = Vec::with_capacity(batch.operations.len());
+        for operation in &*batch.operations {
+            length += u64::from(!is_query(&operation.operation));
+            replies.push(reply_at(length, self.reply_bytes));
+        }
         if slot > self.executed() {
             let mut hasher = Hasher::default();
             hasher
@@ -104,7 +123,7 @@ impl Application {
                     .update(&(operation.len() as u64).to_le_bytes())
                     .update(operation);
             }
-            self.lengths.push(first - 1 + batch.operations.len() as u64);
+            self.lengths.push(length);
             self.log.push(batch);
             self.states.push(hasher.finish());
         }

@@ -28,7 +28,7 @@ mod trace;
 mod workload;
 mod world;
 
-pub use application::{Application, position_in, reply_at};
+pub use application::{Application, is_query, position_in, reply_at};
 pub use attacker::{Attack, Attacker, Liar, Plot, Role};
 pub use cost::CostModel;
 pub use disk::Disk;

@@ -25,6 +25,8 @@ pub enum Observation<'a> {
         client: NodeId,
         /// Names the query.
         ticket: u64,
+        /// The query; all queries are different.
+        query: &'a Bytes,
     },
     /// A correct client says that an invocation or query is done.
     Completed {

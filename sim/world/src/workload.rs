@@ -4,7 +4,7 @@ use bytes::Bytes;
 use hedgerow_base::NodeId;
 use hedgerow_ordering::Command;
 
-use crate::{Rng, WorkloadPlan};
+use crate::{Rng, WorkloadPlan, application::query};
 
 /// Who uses a client: invokes operations and asks queries, several at a time, until its share is done.
 #[derive(Clone, Debug)]
@@ -52,7 +52,7 @@ impl Workload {
         if self.rng.chance(self.plan.reads_ppm) && !std::mem::take(&mut self.hurried) {
             return Some(Command::Read {
                 ticket,
-                query: Bytes::from_static(b"length"),
+                query: query(self.client.0, ticket),
             });
         }
         Some(Command::Invoke {

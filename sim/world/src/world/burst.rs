@@ -158,9 +158,10 @@ impl<S: Subject> World<'_, S> {
                         ticket: *ticket,
                         operation,
                     },
-                    Command::Read { ticket, .. } => Observation::Asked {
+                    Command::Read { ticket, query } => Observation::Asked {
                         client: id,
                         ticket: *ticket,
+                        query,
                     },
                     _ => unreachable!("a workload only invokes and reads"),
                 };
