@@ -63,9 +63,17 @@ impl Replica {
             || !self.transfer.wanted.is_empty()
     }
 
-    /// Whether a slot is under way.
+    /// Whether a slot is under way in this view: it holds a proposal, or f + 1 replicas vote as if it should.
     pub(super) fn has_undecided(&self) -> bool {
-        self.log.after(self.decided).next().is_some()
+        let weak = self.roster.weak();
+        self.log.after(self.decided).any(|(_, entry)| {
+            let prepares = entry.prepares.values().filter(|v| v.value().view == self.view);
+            let commits = entry.commits.values().filter(|v| v.value().view == self.view);
+            entry.proposal.is_some()
+                || entry.held.is_some()
+                || prepares.count() >= weak
+                || commits.count() >= weak
+        })
     }
 
     fn status(&self, wants: bool) -> Status {
