@@ -86,8 +86,9 @@ def mosquitto(kind, version, *arguments, **options):
 
 
 def sub(version, *arguments):
+    # Into a pipe it would write its log only when it ends: stdbuf makes it write line by line.
     return subprocess.Popen(
-        ["mosquitto_sub", "-h", HOST, "-p", PORT, "-V", version, "-d", "-W", str(int(PATIENCE)), *arguments],
+        ["stdbuf", "-oL", "mosquitto_sub", "-h", HOST, "-p", PORT, "-V", version, "-d", "-W", str(int(PATIENCE)), *arguments],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )
 
@@ -102,8 +103,9 @@ def await_suback(process):
 
 def payloads(process):
     """What the subscriber received: every line but its own log."""
-    text, _ = process.communicate(timeout=PATIENCE)
-    return [line for line in text.splitlines() if line and not line.startswith(("Client ", "Subscribed"))]
+    lines = [line.rstrip("\n") for line in process.stdout]  # it ends by itself: -C or -W
+    process.wait(timeout=PATIENCE)
+    return [line for line in lines if line and not line.startswith(("Client ", "Subscribed"))]
 
 
 def mosquitto_messages(version):
@@ -134,9 +136,9 @@ def mosquitto_will(version):
     doomed = sub(version, "-t", f"{TOPIC}/nothing", "--will-topic", topic, "--will-payload", "gone", "--will-qos", "1")
     await_suback(doomed)
     doomed.kill()
+    doomed.wait()
     heard = payloads(listener)
     check("will", heard == ["gone"], heard)
-    doomed.communicate()
 
 
 def mosquitto_records(version):
@@ -158,7 +160,7 @@ def mosquitto_records(version):
                     if message["status"] != "accepted":
                         break
         listener.kill()
-        listener.communicate()
+        listener.wait()
         check("receipts", [message["status"] for message in seen] == ["accepted", "final"], seen)
         check("proof", len(base64.b64decode(seen[1]["proof"])) > 100, seen[1])
 
