@@ -30,21 +30,39 @@ fn main() -> Result<()> {
     fs::write(&secret, hex::encode(&*device.to_bytes()))?;
     let config = network.gateway().config.display().to_string();
     let public = hex::encode(device.public_key().as_bytes());
-    let words = ["device", "register", "stranger-1", "--algorithm", "ed25519", "--public-key", &public];
+    let words = [
+        "device",
+        "register",
+        "stranger-1",
+        "--algorithm",
+        "ed25519",
+        "--public-key",
+        &public,
+    ];
     network.command(&[&words[..], &["--member", &config]].concat())?;
 
     let gateway = network.gateway();
     let number = gateway.status()?["network"]["network"].to_string();
     let status = Command::new(program)
         .args(rest)
-        .env("HEDGEROW_MQTT", gateway.mqtt.context("the gateway has no broker")?.to_string())
+        .env(
+            "HEDGEROW_MQTT",
+            gateway
+                .mqtt
+                .context("the gateway has no broker")?
+                .to_string(),
+        )
         .env("HEDGEROW_HTTP", gateway.http.url())
         .env("HEDGEROW_NETWORK", number)
         .env("HEDGEROW_KEY_FILE", &secret)
         .status()
         .with_context(|| format!("{program} could not be started"))?;
     network.check_running()?;
-    ensure!(status.success(), "{program} ended with {status}; the members' logs are in {}", dir.display());
+    ensure!(
+        status.success(),
+        "{program} ended with {status}; the members' logs are in {}",
+        dir.display()
+    );
     drop(network);
     fs::remove_dir_all(dir)?;
     Ok(())

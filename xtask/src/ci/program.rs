@@ -2,7 +2,7 @@
 
 use std::{env, fs, path::PathBuf, process::Command};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
 use crate::toolbox::{self, cargo, program, run};
@@ -132,11 +132,14 @@ pub(crate) fn bench() -> Result<()> {
 /// Other people's MQTT clients.
 pub(crate) fn mqtt() -> Result<()> {
     let script = toolbox::root().join("e2e/mqtt.sh");
-    if !script.exists() {
-        bail!("{} is missing", script.display());
-    }
-    let hedgerow = toolbox::build_release()?;
-    run(program("bash").arg(script).env("HEDGEROW", hedgerow))
+    toolbox::end_to_end(
+        "with-network",
+        &[
+            "--".to_owned(),
+            "sh".to_owned(),
+            script.display().to_string(),
+        ],
+    )
 }
 
 /// Kills under load.
