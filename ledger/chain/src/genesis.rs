@@ -57,7 +57,10 @@ pub struct Ordering {
 
 /// The value of an option of the ordering protocol.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, BorshSerialize, BorshDeserialize)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "an option of `ordering` has a value that is neither true or false, nor a whole number, nor a text: use one of these"
+)]
 pub enum OptionValue {
     /// Yes or no.
     Bool(bool),

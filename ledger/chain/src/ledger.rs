@@ -534,7 +534,9 @@ fn load<S: KvStore>(store: &S) -> Result<Tip, OpenError> {
             ProveError::Nodes(error) => OpenError::Store(error),
             _ => OpenError::Damaged("the history of headers"),
         })?;
-    let slot = store.get(META, META_SLOT)?.unwrap_or(key(0).to_vec());
+    let slot = store
+        .get(META, META_SLOT)?
+        .unwrap_or_else(|| key(0).to_vec());
     let slot = slot
         .try_into()
         .map_err(|_| OpenError::Damaged("the slot"))?;
