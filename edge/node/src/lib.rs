@@ -1,10 +1,22 @@
 //! One member's node: ordering, ledger and attestation together.
 
+mod cause;
 mod config;
+mod executor;
+mod finality;
+mod invocations;
 mod keys;
+mod link;
+mod metrics;
+mod network;
+mod node;
+pub mod ordering;
+mod reply;
 
 pub use config::{
-    Address, ConfigError, Durability, GatewayConfig, LogConfig, LogFormat, MqttTlsConfig,
-    NodeConfig, OrderingConfig, StorageConfig, ValidatorConfig,
+    Address, ConfigError, Durability, LogConfig, LogFormat, NodeConfig, OrderingConfig,
+    StorageConfig, ValidatorConfig,
 };
-pub use keys::{KeyFileError, SecretKeys};
+pub use invocations::{Invocations, Refused};
+pub use keys::{KeyFileError, SecretKeys, write_private};
+pub use node::{Node, NodeError, read_genesis};

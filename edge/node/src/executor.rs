@@ -1,0 +1,137 @@
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use hedgerow_base::{Digest, Height, Time};
+use hedgerow_chain::{Ledger, Request};
+use hedgerow_driver::ApplicationError;
+use hedgerow_kv::{KvStore, StoreError};
+use hedgerow_ordering::{Batch, Command, Event, Operation};
+
+use crate::{
+    ordering::{Host, Participant},
+    reply,
+};
+
+/// A ledger that several threads use.
+pub(crate) struct Shared<S>(Arc<Mutex<Ledger<S>>>);
+
+impl<S> Clone for Shared<S> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<S: KvStore> Shared<S> {
+    pub(crate) fn new(ledger: Ledger<S>) -> Self {
+        Self(Arc::new(Mutex::new(ledger)))
+    }
+
+    /// The ledger, alone. A thread that panicked with it has stopped the node: whoever comes after only reads.
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Ledger<S>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The replica's application: executes what is decided, on the ledger.
+pub(crate) struct Executor<S> {
+    ledger: Shared<S>,
+    /// Told of each burst's new blocks.
+    executed: Box<dyn Fn(Vec<(Height, Digest)>) + Send>,
+}
+
+impl<S: KvStore> Executor<S> {
+    pub(crate) fn new(
+        ledger: Shared<S>,
+        executed: impl Fn(Vec<(Height, Digest)>) + Send + 'static,
+    ) -> Self {
+        Self {
+            ledger,
+            executed: Box::new(executed),
+        }
+    }
+
+    fn execute(
+        &self,
+        batch: Batch,
+        blocks: &mut Vec<(Height, Digest)>,
+    ) -> Result<Command, StoreError> {
+        let mut ledger = self.ledger.lock();
+        let slot = batch.slot;
+        let requests: Vec<_> = batch.operations.iter().map(request).collect();
+        let executed = ledger.execute(slot, Time::from_millis(batch.time_ms), &requests)?;
+        let mut replies = Vec::new();
+        if let Some(block) = executed {
+            let height = block.header.height;
+            // What is decided here is committed by the protocol's rule: it is never rolled back.
+            ledger.stable(height)?;
+            replies = block
+                .receipts
+                .iter()
+                .map(|receipts| reply::encode(height, receipts))
+                .collect();
+            blocks.push((height, block.hash));
+        }
+        let state = ledger.head().hash;
+        Ok(Command::Executed {
+            slot,
+            replies,
+            state,
+        })
+    }
+}
+
+fn request(operation: &Operation) -> Request {
+    Request {
+        client: operation.client,
+        number: operation.number,
+        operation: operation.operation.clone(),
+    }
+}
+
+fn operation(request: &Request) -> Operation {
+    Operation {
+        client: request.client,
+        number: request.number,
+        operation: request.operation.clone(),
+    }
+}
+
+impl<S: KvStore + Send + 'static> Host for Executor<S> {
+    fn on_events(
+        &mut self,
+        events: &mut Vec<Event>,
+        participant: &dyn Participant,
+    ) -> Result<(), ApplicationError> {
+        let (mut commands, mut blocks) = (Vec::new(), Vec::new());
+        for event in events.drain(..) {
+            commands.push(match event {
+                Event::Execute(batch) => self.execute(batch, &mut blocks)?,
+                Event::Answer { token, query } => {
+                    let answer = self.ledger.lock().query_bytes(&query)?;
+                    let reply = Bytes::from(answer.to_bytes());
+                    Command::Answered { token, reply }
+                }
+                Event::Load { token, slot } => {
+                    let batch = self.ledger.lock().batch(slot)?.map(|batch| Batch {
+                        slot,
+                        time_ms: batch.time.as_millis(),
+                        operations: batch.requests.iter().map(operation).collect(),
+                    });
+                    Command::Loaded { token, slot, batch }
+                }
+                Event::Stable(_) => {
+                    let mut ledger = self.ledger.lock();
+                    ledger.sync()?;
+                    Command::Stored(ledger.head().slot)
+                }
+                Event::Completed { .. } => continue,
+            });
+        }
+        if !blocks.is_empty() {
+            (self.executed)(blocks);
+        }
+        // An error says that the participant has stopped: then nobody waits for the answers.
+        let _ = participant.commands_all(commands);
+        Ok(())
+    }
+}
