@@ -292,6 +292,8 @@ pub struct Decided {
     pub slot: Slot,
     /// The digest of the batch as it was executed.
     pub digest: Digest,
+    /// The digest of the batch as it was proposed, if the sender still knows it.
+    pub proposal: Option<Digest>,
     /// The encoded batch, from its bearer.
     pub batch: Option<Bytes>,
 }

@@ -48,6 +48,8 @@ pub enum Record {
         slot: Slot,
         /// The batch as executed, encoded.
         batch: Bytes,
+        /// The digest of the batch as proposed, where f + 1 replicas said it.
+        proposal: Option<Digest>,
     },
     /// It left its view.
     ViewChange(Sealed<ViewChange>),
@@ -108,7 +110,11 @@ impl Record {
                 encode_into(&(1_u8, view, slot, digest, decided), &mut bytes);
                 encode_into(prepares, &mut bytes);
             }
-            Self::Decided { slot, batch } => encode_into(&(2_u8, slot, batch), &mut bytes),
+            Self::Decided {
+                slot,
+                batch,
+                proposal,
+            } => encode_into(&(2_u8, slot, batch, proposal), &mut bytes),
             Self::ViewChange(vote) => {
                 encode_into(&3_u8, &mut bytes);
                 encode_into(vote, &mut bytes);
@@ -178,8 +184,12 @@ impl Record {
                 }
             }
             2 => {
-                let (slot, batch) = BorshDeserialize::deserialize_reader(left)?;
-                Self::Decided { slot, batch }
+                let (slot, batch, proposal) = BorshDeserialize::deserialize_reader(left)?;
+                Self::Decided {
+                    slot,
+                    batch,
+                    proposal,
+                }
             }
             3 => Self::ViewChange(Claimed::deserialize_reader(left)?.trusted()),
             4 => Self::NewView(Arc::new(read_new_view(left)?)),

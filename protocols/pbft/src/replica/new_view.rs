@@ -127,7 +127,7 @@ impl Replica {
 
     /// What a valid new view does not choose was not committed before it: the claim in P has served. Without this a
     /// claim that no one else can confirm any more could block later view changes.
-    fn prune_prepared(&mut self, decision: &Decision, view: hedgerow_base::View) {
+    pub(super) fn prune_prepared(&mut self, decision: &Decision, view: hedgerow_base::View) {
         for (slot, entry) in self.log.iter_mut() {
             let refuted = |digest: Digest| {
                 slot > decision.start && decision.batches.get(&slot) != Some(&digest)

@@ -2,7 +2,7 @@
 
 use alloc::{collections::BTreeMap, sync::Arc, vec::Vec};
 
-use hedgerow_base::{Lsn, Slot};
+use hedgerow_base::{Digest, Lsn, Slot};
 use hedgerow_crypto::{Keyring, Sealed, Sealing};
 use hedgerow_ordering::Batch;
 
@@ -85,9 +85,15 @@ impl Replica {
             decided: executed,
             ..History::default()
         };
-        for (lsn, record) in records {
-            replica.replay(lsn, record, &mut history)?;
+        // The view first: its record may have been written again after those of its slots.
+        for (lsn, record) in &records {
+            replica.replay_view(*lsn, record, &mut history)?;
         }
+        for (lsn, record) in records {
+            replica.replay_slot(lsn, record, &mut history)?;
+        }
+        let (decision, entered) = (replica.decision.clone(), replica.entered);
+        replica.prune_prepared(&decision, entered);
         replica.restore_order(history, executed)?;
         Ok(replica)
     }
@@ -145,7 +151,49 @@ impl Replica {
         Ok(())
     }
 
-    fn replay(
+    fn replay_view(
+        &mut self,
+        lsn: Lsn,
+        record: &Record,
+        history: &mut History,
+    ) -> Result<(), RecoverError> {
+        match record {
+            Record::ViewChange(change) => {
+                let view = change.value().view;
+                if view > self.view {
+                    self.view = view;
+                    self.changing = true;
+                    self.safety.left = view;
+                    self.view_changes.insert(self.me, change.clone());
+                    self.view_lsn = self.view_lsn.max(lsn);
+                }
+            }
+            Record::NewView(proof) => {
+                let view = proof.new_view.value().view;
+                if view >= self.view && view > self.entered {
+                    let decision = self
+                        .verify_new_view(proof)
+                        .ok_or(RecoverError::Corrupt(lsn))?;
+                    self.install_view(proof.clone(), decision);
+                }
+                if view >= self.view {
+                    self.view_lsn = lsn;
+                }
+            }
+            Record::Rejoining { slot, view, base } => {
+                self.safety.amnesiac = true;
+                self.safety.forgotten = *slot;
+                self.safety.forgotten_view = *view;
+                self.safety.base = *base;
+                history.rejoining = true;
+            }
+            Record::Rejoined => history.rejoining = false,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn replay_slot(
         &mut self,
         lsn: Lsn,
         record: Record,
@@ -179,6 +227,10 @@ impl Replica {
                 let entry = self.log.entry(slot);
                 if votes {
                     entry.note_pre_prepared(view, digest);
+                }
+                entry.last_accepted = Some(digest);
+                if view < self.entered {
+                    return Ok(());
                 }
                 entry.proposal = Some(Proposal {
                     view,
@@ -230,6 +282,10 @@ impl Replica {
                 if slot <= self.stable {
                     return Ok(());
                 }
+                if prepares.is_empty() && !self.safety.may_vote(view, slot) {
+                    self.claim(slot, view, digest);
+                    return Ok(());
+                }
                 let commit = Commit {
                     view,
                     slot,
@@ -253,45 +309,26 @@ impl Replica {
                     pre_prepare,
                     prepares,
                 });
+                if view < self.entered || !self.safety.may_vote(view, slot) {
+                    return Ok(());
+                }
                 entry.prepared = true;
                 let sealed = Sealed::new(commit, Sealing::Authenticator, &self.keyring);
                 entry.commits.insert(self.me, sealed);
             }
-            Record::Decided { slot, batch } => {
+            Record::Decided {
+                slot,
+                batch,
+                proposal,
+            } => {
                 if slot > self.stable {
                     let batch = decode_batch(&batch).ok_or(corrupt)?;
                     self.log.note_record(slot, lsn);
                     history.decided = history.decided.max(slot);
-                    history.batches.insert(slot, batch);
+                    history.batches.insert(slot, (batch, proposal));
                 }
             }
-            Record::ViewChange(change) => {
-                let view = change.value().view;
-                if view > self.view {
-                    self.view = view;
-                    self.changing = true;
-                    self.safety.left = view;
-                    self.view_changes.insert(self.me, change);
-                    self.view_lsn = self.view_lsn.max(lsn);
-                }
-            }
-            Record::NewView(proof) => {
-                let view = proof.new_view.value().view;
-                if view >= self.view && view > self.entered {
-                    let decision = self.verify_new_view(&proof).ok_or(corrupt)?;
-                    self.install_view(proof, decision);
-                    self.view_lsn = lsn;
-                }
-            }
-            Record::Stable { .. } => {}
-            Record::Rejoining { slot, view, base } => {
-                self.safety.amnesiac = true;
-                self.safety.forgotten = slot;
-                self.safety.forgotten_view = view;
-                self.safety.base = base;
-                history.rejoining = true;
-            }
-            Record::Rejoined => history.rejoining = false,
+            _ => {}
         }
         Ok(())
     }
@@ -312,13 +349,12 @@ impl Replica {
         let mut slot = self.stable;
         while slot < history.decided {
             let next = slot.next();
-            if let Some(batch) = history.batches.get(&next) {
-                self.resume.push_back((batch.clone(), None));
+            if let Some((batch, proposal)) = history.batches.get(&next) {
+                self.resume.push_back((batch.clone(), *proposal));
             } else if let Some(digest) = self
                 .log
                 .get(next)
-                .and_then(|entry| entry.proposal.as_ref().map(|proposal| proposal.digest))
-                .or_else(|| self.last_accepted(next))
+                .and_then(|entry| entry.last_accepted)
                 .filter(|&digest| digest == NULL || self.log.has_body(digest))
             {
                 let batch: Batch = self.body_as_batch(next, digest);
@@ -350,15 +386,6 @@ impl Replica {
         Ok(())
     }
 
-    /// What was pre-prepared last in a slot whose view has passed.
-    fn last_accepted(&self, slot: Slot) -> Option<hedgerow_base::Digest> {
-        self.log
-            .get(slot)?
-            .pre_prepared
-            .last()
-            .map(|&(_, digest)| digest)
-    }
-
     /// Gives the decided slots of the log to the application.
     pub(super) fn resume(&mut self, out: &mut Out) {
         while let Some((batch, digest)) = self.resume.pop_front() {
@@ -372,6 +399,6 @@ impl Replica {
 struct History {
     last: Lsn,
     decided: Slot,
-    batches: BTreeMap<Slot, Batch>,
+    batches: BTreeMap<Slot, (Batch, Option<Digest>)>,
     rejoining: bool,
 }

@@ -10,7 +10,7 @@ use hedgerow_machine::Target;
 
 use super::{Out, Replica, clients::most_common};
 use crate::{
-    messages::{Checkpoint, Hello, Message, Welcome, Witness},
+    messages::{Checkpoint, Evidence, Hello, Message, Welcome, Witness},
     record::Record,
 };
 
@@ -154,14 +154,18 @@ impl Replica {
         let mut view = self.safety.forgotten_view;
         let mut left = View::ZERO;
         let (mut base, mut said_more, mut history) = (last, false, false);
+        let mut own = None;
         for welcome in welcomes.values() {
             if let Some(said) = welcome.evidence.as_ref().filter(|said| said.lsn() > last) {
                 said_more = true;
                 base = base.max(said.lsn());
                 slot = slot.max(said.slot());
                 view = view.max(said.view());
-                if said.slot() == Slot::ZERO {
-                    left = left.max(said.view());
+                if let Evidence::ViewChange(change) = said
+                    && change.value().view > left
+                {
+                    left = change.value().view;
+                    own = Some(change.clone());
                 }
             }
             let stable = self.proven_checkpoint(&welcome.stable);
@@ -200,6 +204,13 @@ impl Replica {
                 base: self.safety.base,
             });
             self.view_lsn = self.view_lsn.min(lsn);
+            if let Some(change) = own.filter(|change| change.value().view > self.view) {
+                // My own words, signed: I stand by them rather than say something else about that view.
+                self.view = change.value().view;
+                self.changing = true;
+                self.view_changes.insert(self.me, change.clone());
+                out.persist(Record::ViewChange(change));
+            }
             self.transfer.aim(self.transfer.aim.max(self.decided));
             self.transfer.start_if(true);
         }
@@ -222,12 +233,44 @@ impl Replica {
         self.send_status(true, out);
     }
 
-    /// Everything that was forgotten is decided: this replica takes full part again.
+    /// Everything that was forgotten is decided, and what it was decided as is known: this replica claims that in P and
+    /// Q from now on, as it would if it had not forgotten, and takes full part again.
     pub(super) fn finish_rejoining(&mut self, out: &mut Out) {
-        if self.presence.is_rejoining() && self.decided >= self.safety.forgotten {
-            self.presence = Presence::Ready;
-            out.persist(Record::Rejoined);
+        let forgotten = self.safety.forgotten;
+        if !self.presence.is_rejoining() || self.decided < forgotten {
+            return;
         }
+        let slots = (self.stable.0 + 1..=forgotten.0).map(Slot);
+        let known = slots.map(|slot| Some((slot, self.log.get(slot)?.decided?)));
+        let Some(known) = known.collect::<Option<alloc::vec::Vec<_>>>() else {
+            return;
+        };
+        let view = self.safety.forgotten_view;
+        for (slot, digest) in known {
+            let lsn = out.persist(Record::Prepared {
+                view,
+                slot,
+                digest,
+                decided: self.decided,
+                prepares: alloc::vec::Vec::new(),
+            });
+            self.log.note_record(slot, lsn);
+            self.claim(slot, view, digest);
+        }
+        self.presence = Presence::Ready;
+        out.persist(Record::Rejoined);
+    }
+
+    /// Claims a decided batch in P and Q, in the last view in which it can have been voted for.
+    pub(super) fn claim(&mut self, slot: Slot, view: View, digest: hedgerow_base::Digest) {
+        let entry = self.log.entry(slot);
+        entry.note_pre_prepared(view, digest);
+        entry.certificate = Some(super::log::Certificate {
+            view,
+            digest,
+            pre_prepare: None,
+            prepares: alloc::vec::Vec::new(),
+        });
     }
 
     /// The slot of a checkpoint that f + 1 replicas signed; zero if these signatures do not prove one.

@@ -55,7 +55,13 @@ impl Replica {
             .range(self.stable.next()..)
             .next()
             .is_some();
-        self.changing
+        // A replica that left its view alone, whose requests are all decided since, waits silently: should the others
+        // need its view change, they have it or ask for it.
+        let others = self
+            .view_changes
+            .iter()
+            .filter(|(who, m)| **who != self.me && m.value().view >= self.view);
+        (self.changing && others.count() >= self.roster.f().max(1))
             || unstable
             || self.has_undecided()
             || self.requests.watched().is_some()
@@ -67,8 +73,14 @@ impl Replica {
     pub(super) fn has_undecided(&self) -> bool {
         let weak = self.roster.weak();
         self.log.after(self.decided).any(|(_, entry)| {
-            let prepares = entry.prepares.values().filter(|v| v.value().view == self.view);
-            let commits = entry.commits.values().filter(|v| v.value().view == self.view);
+            let prepares = entry
+                .prepares
+                .values()
+                .filter(|v| v.value().view == self.view);
+            let commits = entry
+                .commits
+                .values()
+                .filter(|v| v.value().view == self.view);
             entry.proposal.is_some()
                 || entry.held.is_some()
                 || prepares.count() >= weak

@@ -33,7 +33,7 @@ pub(super) struct Transfer {
     asked: u64,
     /// Up to which slot the last question went.
     until: Slot,
-    claims: BTreeMap<Slot, BTreeMap<NodeId, Digest>>,
+    claims: BTreeMap<Slot, BTreeMap<NodeId, (Digest, Option<Digest>)>>,
     batches: BTreeMap<Slot, BTreeMap<Digest, Bytes>>,
     /// What the application loads for others.
     loads: BTreeMap<u64, (NodeId, bool)>,
@@ -129,6 +129,7 @@ impl Replica {
         for Decided {
             slot,
             digest,
+            proposal,
             batch,
         } in list
         {
@@ -139,7 +140,7 @@ impl Replica {
                 .claims
                 .entry(slot)
                 .or_default()
-                .insert(from, digest);
+                .insert(from, (digest, proposal));
             if let Some(batch) = batch
                 && batch_digest(&batch) == digest
             {
@@ -155,10 +156,9 @@ impl Replica {
         loop {
             let slot = self.decided.next();
             let room = self.config.window() > self.decided.since(self.executed);
-            let vouched =
-                self.transfer.claims.get(&slot).and_then(|claims| {
-                    most_common(claims.iter().map(|(&who, &digest)| (who, digest)))
-                });
+            let vouched = self.transfer.claims.get(&slot).and_then(|claims| {
+                most_common(claims.iter().map(|(&who, &(digest, _))| (who, digest)))
+            });
             let Some((digest, _)) =
                 vouched.filter(|(_, who)| who.len() >= self.roster.weak() && room)
             else {
@@ -176,15 +176,29 @@ impl Replica {
             let Some(batch) = decode_batch(&bytes).filter(|batch| batch.slot == slot) else {
                 return;
             };
-            let lsn = out.persist(Record::Decided { slot, batch: bytes });
+            let proposal = self.vouched_proposal(slot, digest);
+            let lsn = out.persist(Record::Decided {
+                slot,
+                batch: bytes,
+                proposal,
+            });
             self.log.note_record(slot, lsn);
-            self.give(batch, None, out);
+            self.give(batch, proposal, out);
             self.timers.note_decision(self.now);
             self.transfer.claims = self.transfer.claims.split_off(&slot.next());
             self.transfer.batches = self.transfer.batches.split_off(&slot.next());
             // What was committed behind it goes on.
             self.deliver(out);
         }
+    }
+
+    /// What f + 1 replicas say the slot's batch was proposed as.
+    fn vouched_proposal(&self, slot: Slot, digest: Digest) -> Option<Digest> {
+        let claims = self.transfer.claims.get(&slot)?;
+        let proposals = claims.iter().filter(|(_, claim)| claim.0 == digest);
+        let proposals = proposals.filter_map(|(&who, claim)| Some((who, claim.1?)));
+        let (proposal, who) = most_common(proposals)?;
+        (who.len() >= self.roster.weak()).then_some(proposal)
     }
 
     /// Another one lacks slots: those of the window are at hand, older ones are the application's.
@@ -196,9 +210,10 @@ impl Replica {
             if slot > self.decided || slot == Slot::ZERO {
                 break;
             }
-            let batch = self.log.get(slot).and_then(|entry| entry.batch.clone());
-            if let Some(batch) = batch {
-                self.answer_fetch(from, &batch, bearer);
+            let known = self.log.get(slot);
+            let known = known.and_then(|entry| Some((entry.batch.clone()?, entry.decided)));
+            if let Some((batch, proposal)) = known {
+                self.answer_fetch(from, &batch, proposal, bearer);
             } else if slot <= self.executed && self.transfer.loads.len() < self.config.loads {
                 let token = self.token();
                 self.transfer.loads.insert(token, (from, bearer));
@@ -212,15 +227,16 @@ impl Replica {
             return;
         };
         if let Some(batch) = batch.filter(|batch| batch.slot == slot) {
-            self.answer_fetch(from, &batch, bearer);
+            self.answer_fetch(from, &batch, None, bearer);
         }
     }
 
-    fn answer_fetch(&mut self, to: NodeId, batch: &Batch, bearer: bool) {
+    fn answer_fetch(&mut self, to: NodeId, batch: &Batch, proposal: Option<Digest>, bearer: bool) {
         let bytes = encode_batch(batch);
         let answer = Decided {
             slot: batch.slot,
             digest: batch_digest(&bytes),
+            proposal,
             batch: bearer.then_some(bytes),
         };
         let answers = self.transfer.answers.entry(to).or_default();

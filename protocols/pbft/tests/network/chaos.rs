@@ -104,6 +104,15 @@ fn run(seed: u64) {
             "seed {seed}: replica {id} is behind"
         );
     }
+    if std::env::var("PBFT_SEED").is_ok() {
+        for id in 0..n {
+            let due = net.nodes[id as usize].machine.deadline();
+            println!("{id} {due:?} {:?}", net.snapshot(id));
+        }
+        for line in net.transcript.iter().rev().take(40).rev() {
+            println!("{line}");
+        }
+    }
     assert!(
         net.nodes
             .iter()
