@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 use common::*;
 use hedgerow_base::{Height, NodeId};
-use hedgerow_chain::{Attestations, Ledger, Proved, Refused};
+use hedgerow_chain::{Answer, Attestations, Ledger, Proved, Query, Refused};
 use hedgerow_kv::MemoryStore;
 use hedgerow_proofs::{Attestation, Header};
 use hedgerow_records::Algorithm;
@@ -109,6 +109,70 @@ fn every_reading_is_provable_while_the_ledger_goes_on() {
         verifier.verify(&proof(&ledger, 0)).unwrap().certified,
         Height(13)
     );
+}
+
+#[test]
+fn long_records_are_found_and_proved_reading_by_reading() {
+    let mut ledger = Ledger::open(MemoryStore::new(), genesis()).unwrap();
+    let key = device(Algorithm::P256, 33);
+    let large = "x".repeat(20_000);
+    let payload = |n: u64| {
+        if n % 100 == 99 {
+            large.as_str()
+        } else {
+            "small"
+        }
+    };
+    let numbers: Vec<_> = (0..700).map(|n| (n, payload(n))).collect();
+    // Consecutive ones beyond the size of a group, then every second one downwards, then those between.
+    let down: Vec<_> = (0..300).map(|n| (1400 - 2 * n, "down")).collect();
+    let between: Vec<_> = (0..300).map(|n| (1401 - 2 * n, "between")).collect();
+    run(
+        &mut ledger,
+        [registration(&key, "d3"), record(&key, "t", &numbers)],
+    );
+    run(
+        &mut ledger,
+        [record(&key, "t", &down), record(&key, "t", &between)],
+    );
+    assert!(certify(&mut ledger, &[0, 1]));
+    let verifier = verifier(&ledger);
+    let position = |sequence: u64| match sequence {
+        0..700 => sequence,
+        even if even % 2 == 0 => 700 + (1400 - even) / 2,
+        odd => 1000 + (1401 - odd) / 2,
+    };
+    for sequence in (0..700)
+        .step_by(33)
+        .chain([699])
+        .chain((802..=1401).step_by(29))
+        .chain([1400, 1401])
+    {
+        let verified = verifier.verify(&proof(&ledger, sequence)).unwrap();
+        assert_eq!(
+            (verified.reading.sequence, verified.position),
+            (sequence, position(sequence))
+        );
+        if sequence < 700 {
+            assert_eq!(&*verified.reading.payload, payload(sequence).as_bytes());
+        }
+    }
+    let stream: hedgerow_records::StreamName = "d3/t".parse().unwrap();
+    let (mut from, mut seen) = (0, Vec::new());
+    loop {
+        let query = Query::Range {
+            stream: stream.clone(),
+            from,
+            limit: 333,
+        };
+        let Answer::Range(page) = ledger.query(&query).unwrap() else {
+            panic!()
+        };
+        let Some(last) = page.last() else { break };
+        from = last.reading.sequence + 1;
+        seen.extend(page.iter().map(|found| found.reading.sequence));
+    }
+    assert_eq!(seen, (0..700).chain(802..=1401).collect::<Vec<_>>());
 }
 
 #[test]

@@ -147,3 +147,51 @@ impl FromStr for StreamName {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_have_rules_and_decoding_keeps_them() {
+        for good in [
+            "a",
+            "0",
+            "mast-1.temperature_c",
+            "0a",
+            "x0x",
+            &"n".repeat(64),
+        ] {
+            let name = Name::new(good).unwrap();
+            assert_eq!(
+                hedgerow_wire::decode::<Name>(&hedgerow_wire::encode(&name), 100),
+                Ok(name)
+            );
+        }
+        let long = "n".repeat(65);
+        let bad = [
+            ("", BadName::Length(0)),
+            (long.as_str(), BadName::Length(65)),
+            ("A", BadName::Character('A')),
+            ("a/b", BadName::Character('/')),
+            ("a b", BadName::Character(' ')),
+            ("\u{e9}", BadName::Character('\u{e9}')),
+            ("..", BadName::Beginning),
+            ("-a", BadName::Beginning),
+            ("0xab", BadName::Beginning),
+        ];
+        for (text, error) in bad {
+            assert_eq!(Name::new(text), Err(error));
+            let encoded = hedgerow_wire::encode(&alloc::string::String::from(text));
+            assert!(hedgerow_wire::decode::<Name>(&encoded, 100).is_err());
+        }
+        assert_eq!("a/b/c".parse::<StreamName>(), Err(BadName::NotAStream));
+        assert_eq!("a".parse::<StreamName>(), Err(BadName::NotAStream));
+        assert_eq!(
+            "a/b"
+                .parse::<StreamName>()
+                .map(|name| alloc::format!("{name}")),
+            Ok("a/b".into())
+        );
+    }
+}
