@@ -1,3 +1,4 @@
+use alloy_primitives::{Address, U256};
 use hedgerow_base::{Digest, Height};
 use hedgerow_kv::{KvStore, StoreError};
 use hedgerow_merkle::{Inclusion, NodeAddress, Nodes, ProveError};
@@ -6,7 +7,7 @@ use hedgerow_proofs::{
     layout::{self, STREAMS_ADDRESS},
 };
 use hedgerow_records::StreamName;
-use hedgerow_state::{State, View};
+use hedgerow_state::{AccountProof, State, View};
 use hedgerow_streams::{StreamNodes, reading, stream_named};
 use hedgerow_wire::{List, encode};
 
@@ -193,6 +194,22 @@ impl<S: KvStore> Ledger<S> {
             path,
             leaf: found.leaf,
         })))
+    }
+
+    /// What `eth_getProof` says of an account and its slots in the newest stable block's state.
+    #[must_use]
+    pub fn prove_account(&self, address: &Address, slots: &[U256]) -> AccountProof {
+        self.stable.state.clone().prove(address, slots)
+    }
+
+    /// Whether the block that was executed here at the header's height is another one. When a certified header
+    /// contradicts, either this member or f + 1 validators are at fault: stop, and compare.
+    ///
+    /// # Errors
+    /// When the store fails or is damaged.
+    pub fn contradicts(&self, header: &Header) -> Result<bool, StoreError> {
+        let own = self.header(header.height)?;
+        Ok(own.is_some_and(|own| own != *header))
     }
 
     /// The path from an executed block's header to the history root in the header at `under`, which is later: with a

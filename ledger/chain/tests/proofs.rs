@@ -4,12 +4,13 @@ mod common;
 
 use std::sync::OnceLock;
 
+use alloy_primitives::{U256, address, keccak256};
 use common::*;
 use hedgerow_base::{Height, NodeId};
 use hedgerow_chain::{Answer, Attestations, Ledger, Proved, Query, Refused};
 use hedgerow_kv::MemoryStore;
 use hedgerow_proofs::{Attestation, Header};
-use hedgerow_records::Algorithm;
+use hedgerow_records::{Algorithm, StreamId};
 use hedgerow_verifier::Verifier;
 use proptest::prelude::*;
 
@@ -224,6 +225,68 @@ fn a_proof_of_another_network_fails() {
     let mut longer = bytes;
     longer.push(0);
     assert!(verifier(&ledger).verify(&longer).is_err());
+}
+
+/// The layout as a Solidity compiler has it: slot of `mapping[key]` is keccak256(key ++ number of the mapping), fields
+/// of a struct follow each other, small ones share a word from its right end.
+#[test]
+fn contracts_find_streams_where_solidity_puts_them() {
+    let ledger = populated();
+    let key = device(Algorithm::Ed25519, 33);
+    let stream = StreamId::new(key.device_id(), &"t".parse().unwrap());
+    let mapping = |key: [u8; 32], number: u8| {
+        let mut number_word = [0; 32];
+        number_word[31] = number;
+        U256::from_be_bytes(keccak256([key, number_word].concat()).0)
+    };
+    let mut device_word = [0; 32];
+    device_word[12..].copy_from_slice(&key.device_id().0);
+    let first = mapping(stream.0.0, 0);
+    let slots = [
+        first,
+        first + U256::from(1),
+        first + U256::from(2),
+        mapping(device_word, 1) + U256::from(1),
+        mapping(keccak256(b"d3").0, 2),
+        U256::from(3),
+    ];
+    let proof = ledger.prove_account(
+        &address!("0000000000000000000000000000000000004847"),
+        &slots,
+    );
+    assert_eq!(proof.account.unwrap().nonce, 1);
+    let Answer::Stream(summary) = ledger
+        .query(&Query::Stream("d3/t".parse().unwrap()))
+        .unwrap()
+    else {
+        panic!()
+    };
+    let values: Vec<_> = proof.storage.iter().map(|slot| slot.value).collect();
+    let owner = U256::from_be_bytes(device_word);
+    let sequences = keccak256([0_u64.to_be_bytes(), 19_u64.to_be_bytes()].concat());
+    let expected = [
+        owner + (U256::from(20) << 160_usize),
+        U256::from_be_bytes(summary.root.0),
+        U256::from_be_bytes(sequences.0),
+        U256::from(1),
+        owner,
+        U256::from(8) + (U256::from(8) << 64_usize) + (U256::from(160) << 128_usize),
+    ];
+    assert_eq!(values, expected);
+}
+
+#[test]
+fn a_contradicting_header_is_noticed() {
+    let ledger = populated();
+    let mut header = ledger.header(Height(5)).unwrap().unwrap();
+    assert!(!ledger.contradicts(&header).unwrap());
+    header.state_root.0[0] ^= 1;
+    assert!(ledger.contradicts(&header).unwrap());
+    header.height = Height(500);
+    assert!(
+        !ledger.contradicts(&header).unwrap(),
+        "not executed here yet"
+    );
 }
 
 #[test]
