@@ -28,8 +28,9 @@ fn config(tuning: u64) -> Config {
     let client_outstanding = rng.spread(1, 64) as usize;
     let config = Config {
         checkpoint_interval: rng.spread(1, 64),
-        client_window: rng.spread(client_outstanding as u64, 512),
-        client_reply_bytes: rng.spread(1, 1 << 16) as usize,
+        client_window: rng.spread(client_outstanding as u64 + 1, 512),
+        // Enough for the replies to all that a client has under way: what is forgotten is never answered.
+        client_reply_bytes: rng.spread(client_outstanding as u64 * 256, 1 << 16) as usize,
         in_flight: rng.spread(1, 16),
         batch_requests: rng.spread(1, 256) as usize,
         batch_bytes: rng.spread(64, 1 << 16) as usize,
