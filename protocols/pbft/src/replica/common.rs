@@ -221,7 +221,7 @@ impl Replica {
         });
         self.log.note_record(slot, lsn);
         let entry = self.log.entry(slot);
-        if self.safety.may_vote(view, slot) {
+        if !self.safety.forgot(view, slot) {
             entry.note_pre_prepared(view, digest);
         }
         entry.proposal = Some(Proposal {

@@ -212,7 +212,9 @@ impl Replica {
     /// Adopts what can be adopted of the present view's decision and asks for the batches that are missing.
     pub(super) fn want_missing(&mut self, out: &mut Out) {
         let missing = self.adopt(out);
-        if !missing.is_empty() {
+        if missing.is_empty() {
+            self.transfer.wanted.clear();
+        } else {
             let decision = self.decision.clone();
             self.want(&decision, out);
         }

@@ -225,7 +225,7 @@ impl Replica {
                 let votes = self.safety.may_vote(view, slot);
                 let backup = self.roster.primary(view) != self.me;
                 let entry = self.log.entry(slot);
-                if votes {
+                if !self.safety.forgot(view, slot) {
                     entry.note_pre_prepared(view, digest);
                 }
                 entry.last_accepted = Some(digest);
@@ -282,7 +282,7 @@ impl Replica {
                 if slot <= self.stable {
                     return Ok(());
                 }
-                if prepares.is_empty() && !self.safety.may_vote(view, slot) {
+                if prepares.is_empty() && self.safety.forgot(view, slot) {
                     self.claim(slot, view, digest);
                     return Ok(());
                 }

@@ -20,8 +20,12 @@ pub(crate) struct Safety {
 impl Safety {
     /// Whether a PREPARE or COMMIT for this slot in this view can't contradict what was said before.
     pub(crate) fn may_vote(&self, view: View, slot: Slot) -> bool {
-        view >= self.left
-            && !(self.amnesiac && view <= self.forgotten_view && slot <= self.forgotten)
+        view >= self.left && !self.forgot(view, slot)
+    }
+
+    /// Whether this replica can't know what it said about this slot in this view.
+    pub(crate) fn forgot(&self, view: View, slot: Slot) -> bool {
+        self.amnesiac && view <= self.forgotten_view && slot <= self.forgotten
     }
 
     /// Whether a PRE-PREPARE in this view can't contradict an earlier one.

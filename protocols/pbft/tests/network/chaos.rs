@@ -85,6 +85,15 @@ fn run(seed: u64) {
     net.invoke(n, 100_000, "after");
     while !net.completed.iter().any(|(_, done, _)| *done == 100_000) {
         net.ms(100);
+        if std::env::var("PBFT_SEED").is_ok() && net.now.since(healed).as_secs() == 9 {
+            for id in 0..n {
+                let due = net.nodes[id as usize].machine.deadline();
+                println!("{id} {due:?} {:?}", net.snapshot(id));
+            }
+            for line in net.transcript.iter().rev().take(90).rev() {
+                println!("{line}");
+            }
+        }
         assert!(
             net.now.since(healed).as_secs() < 10,
             "seed {seed}: no progress in 10 s"

@@ -498,6 +498,7 @@ pub fn line(from: NodeId, to: NodeId, message: &Message) -> String {
         Message::Prepare(s) => format!("prepare v{} n{}", s.value().view, s.value().slot),
         Message::Commit(s) => format!("commit v{} n{}", s.value().view, s.value().slot),
         Message::Checkpoint(s) => format!("checkpoint n{}", s.value().slot),
+        Message::ViewChange(s) if std::env::var("PBFT_SEED").is_ok() => format!("{:?}", s.value()),
         Message::ViewChange(s) => format!("view-change v{}", s.value().view),
         Message::NewView(p) => format!("new-view v{}", p.new_view.value().view),
         Message::Replies(s) => format!("reply ×{}", s.value().list.len()),
