@@ -135,7 +135,10 @@ fn seeds() {
     let only = std::env::var("PBFT_SEED")
         .ok()
         .and_then(|seed| seed.parse().ok());
-    let range = only.map_or(0..60, |seed: u64| seed..seed + 1);
+    let count = std::env::var("PBFT_SEEDS")
+        .ok()
+        .and_then(|count| count.parse().ok());
+    let range = only.map_or(0..count.unwrap_or(60), |seed: u64| seed..seed + 1);
     let mut failed = Vec::new();
     for seed in range {
         let result = std::panic::catch_unwind(|| run(seed));
