@@ -25,7 +25,7 @@ NETWORK = int(os.environ["HEDGEROW_NETWORK"])
 ALGORITHM = {"ed25519": record.ED25519, "p256": record.P256, "secp256k1": record.SECP256K1}[
     os.environ.get("HEDGEROW_ALGORITHM", "ed25519")
 ]
-PATIENCE = float(os.environ.get("HEDGEROW_E2E_PATIENCE", "60"))
+PATIENCE = float(os.environ.get("HEDGEROW_E2E_PATIENCE", "20"))
 RECORDS = "hedgerow/v1/records"
 STREAM = "e2e"
 RUN = int(time.time() * 1000)  # sequence numbers and topics of this run are its own

@@ -13,7 +13,9 @@ use hedgerow_records::Algorithm;
 
 #[tokio::main]
 async fn main() {
-    let file = std::env::args().nth(1).expect("the file for the device's key");
+    let file = std::env::args()
+        .nth(1)
+        .expect("the file for the device's key");
     let network = support::Fake::new();
     let key = support::device(Algorithm::Ed25519, 42);
     network.register("e2e", &key);
@@ -24,6 +26,8 @@ async fn main() {
     println!("HEDGEROW_MQTT={}", addresses.mqtt.expect("MQTT"));
     println!("HEDGEROW_HTTP=http://{}", addresses.http.expect("HTTP"));
     println!("HEDGEROW_NETWORK={}", support::NETWORK);
-    tokio::task::spawn_blocking(|| std::io::copy(&mut std::io::stdin(), &mut std::io::sink())).await.ok();
+    tokio::task::spawn_blocking(|| std::io::copy(&mut std::io::stdin(), &mut std::io::sink()))
+        .await
+        .ok();
     gateway.shutdown().await;
 }

@@ -17,8 +17,16 @@ pub struct ConfigError {
 }
 
 impl ConfigError {
-    pub(crate) fn new(key: impl Into<String>, problem: impl Into<String>, mend: impl Into<String>) -> Self {
-        Self { key: key.into(), problem: problem.into(), mend: mend.into() }
+    pub(crate) fn new(
+        key: impl Into<String>,
+        problem: impl Into<String>,
+        mend: impl Into<String>,
+    ) -> Self {
+        Self {
+            key: key.into(),
+            problem: problem.into(),
+            mend: mend.into(),
+        }
     }
 }
 
@@ -162,7 +170,10 @@ pub struct SpoolConfig {
 
 impl Default for SpoolConfig {
     fn default() -> Self {
-        Self { dir: "spool".into(), budget_bytes: 64 << 20 }
+        Self {
+            dir: "spool".into(),
+            budget_bytes: 64 << 20,
+        }
     }
 }
 
@@ -200,14 +211,27 @@ impl GatewayConfig {
     /// # Errors
     /// Names the first key that can't be used, and what to do.
     pub fn validate(&self) -> Result<(), ConfigError> {
-        let Self { mqtt, http, spool, forward } = self;
+        let Self {
+            mqtt,
+            http,
+            spool,
+            forward,
+        } = self;
         if mqtt.listen.is_none() && mqtt.listen_tls.is_none() && http.listen.is_none() {
             let mend = "give `mqtt.listen`, `mqtt.listen_tls` or `http.listen` an address";
-            return Err(ConfigError::new("mqtt.listen", "the gateway listens nowhere", mend));
+            return Err(ConfigError::new(
+                "mqtt.listen",
+                "the gateway listens nowhere",
+                mend,
+            ));
         }
         if mqtt.listen_tls.is_some() && mqtt.tls.is_none() {
             let mend = "add the section [mqtt.tls] with `certificate` and `key`, or leave out `mqtt.listen_tls`";
-            return Err(ConfigError::new("mqtt.listen_tls", "there is no certificate for it", mend));
+            return Err(ConfigError::new(
+                "mqtt.listen_tls",
+                "there is no certificate for it",
+                mend,
+            ));
         }
         for (key, tls) in [("mqtt.tls", &mqtt.tls), ("http.tls", &http.tls)] {
             if let Some(tls) = tls
@@ -216,46 +240,156 @@ impl GatewayConfig {
             {
                 let mend = "name the authorities in `client_ca`, or do not require certificates";
                 let key = format!("{key}.require_client_certificate");
-                return Err(ConfigError::new(key, "no authority for client certificates is named", mend));
+                return Err(ConfigError::new(
+                    key,
+                    "no authority for client certificates is named",
+                    mend,
+                ));
             }
         }
-        if mqtt.client_is_device && !mqtt.tls.as_ref().is_some_and(|tls| tls.require_client_certificate) {
+        if mqtt.client_is_device
+            && !mqtt
+                .tls
+                .as_ref()
+                .is_some_and(|tls| tls.require_client_certificate)
+        {
             let mend = "set `mqtt.tls.require_client_certificate = true`, or leave it off";
-            return Err(ConfigError::new("mqtt.client_is_device", "clients need no certificate", mend));
+            return Err(ConfigError::new(
+                "mqtt.client_is_device",
+                "clients need no certificate",
+                mend,
+            ));
         }
         if mqtt.client_is_device && mqtt.listen.is_some() {
             let mend = "leave out `mqtt.listen` and use `mqtt.listen_tls`";
-            return Err(ConfigError::new("mqtt.listen", "clients without TLS have no certificate", mend));
+            return Err(ConfigError::new(
+                "mqtt.listen",
+                "clients without TLS have no certificate",
+                mend,
+            ));
         }
         let counts = [
-            ("mqtt.max_connections", mqtt.max_connections as u64, 1, 1 << 20),
-            ("mqtt.max_sessions", mqtt.max_sessions as u64, mqtt.max_connections as u64, 1 << 24),
-            ("mqtt.max_subscriptions", mqtt.max_subscriptions as u64, 1, 1 << 16),
-            ("mqtt.max_packet_bytes", u64::from(mqtt.max_packet_bytes), 1024, 268_435_460),
-            ("mqtt.receive_maximum", u64::from(mqtt.receive_maximum), 1, 65_535),
+            (
+                "mqtt.max_connections",
+                mqtt.max_connections as u64,
+                1,
+                1 << 20,
+            ),
+            (
+                "mqtt.max_sessions",
+                mqtt.max_sessions as u64,
+                mqtt.max_connections as u64,
+                1 << 24,
+            ),
+            (
+                "mqtt.max_subscriptions",
+                mqtt.max_subscriptions as u64,
+                1,
+                1 << 16,
+            ),
+            (
+                "mqtt.max_packet_bytes",
+                u64::from(mqtt.max_packet_bytes),
+                1024,
+                268_435_460,
+            ),
+            (
+                "mqtt.receive_maximum",
+                u64::from(mqtt.receive_maximum),
+                1,
+                65_535,
+            ),
             ("mqtt.max_in_flight", u64::from(mqtt.max_in_flight), 1, 8192),
-            ("mqtt.max_queued_messages", mqtt.max_queued_messages as u64, 1, 1 << 24),
-            ("mqtt.max_queued_bytes", mqtt.max_queued_bytes as u64, 1024, 1 << 40),
-            ("mqtt.max_retained_bytes", mqtt.max_retained_bytes as u64, 0, 1 << 40),
-            ("mqtt.max_retained_messages", mqtt.max_retained_messages as u64, 0, 1 << 24),
-            ("mqtt.connect_timeout_s", u64::from(mqtt.connect_timeout_s), 1, 3600),
-            ("http.max_connections", http.max_connections as u64, 1, 1 << 20),
-            ("http.request_timeout_s", u64::from(http.request_timeout_s), 1, 3600),
-            ("http.final_timeout_s", u64::from(http.final_timeout_s), 1, u64::from(http.request_timeout_s)),
+            (
+                "mqtt.max_queued_messages",
+                mqtt.max_queued_messages as u64,
+                1,
+                1 << 24,
+            ),
+            (
+                "mqtt.max_queued_bytes",
+                mqtt.max_queued_bytes as u64,
+                1024,
+                1 << 40,
+            ),
+            (
+                "mqtt.max_retained_bytes",
+                mqtt.max_retained_bytes as u64,
+                1,
+                1 << 40,
+            ),
+            (
+                "mqtt.max_retained_messages",
+                mqtt.max_retained_messages as u64,
+                1,
+                1 << 24,
+            ),
+            (
+                "mqtt.connect_timeout_s",
+                u64::from(mqtt.connect_timeout_s),
+                1,
+                3600,
+            ),
+            (
+                "http.max_connections",
+                http.max_connections as u64,
+                1,
+                1 << 20,
+            ),
+            (
+                "http.request_timeout_s",
+                u64::from(http.request_timeout_s),
+                1,
+                3600,
+            ),
+            (
+                "http.final_timeout_s",
+                u64::from(http.final_timeout_s),
+                1,
+                u64::from(http.request_timeout_s),
+            ),
             ("spool.budget_bytes", spool.budget_bytes, 2 << 20, 1 << 40),
-            ("forward.max_in_flight", forward.max_in_flight as u64, 1, 1024),
-            ("forward.max_bundle_transactions", forward.max_bundle_transactions as u64, 1, 1024),
-            ("forward.max_bundle_bytes", forward.max_bundle_bytes as u64, 1, 1 << 20),
-            ("forward.proof_timeout_s", u64::from(forward.proof_timeout_s), 1, 600),
+            (
+                "forward.max_in_flight",
+                forward.max_in_flight as u64,
+                1,
+                1024,
+            ),
+            (
+                "forward.max_bundle_transactions",
+                forward.max_bundle_transactions as u64,
+                1,
+                1024,
+            ),
+            (
+                "forward.max_bundle_bytes",
+                forward.max_bundle_bytes as u64,
+                1,
+                1 << 20,
+            ),
+            (
+                "forward.proof_timeout_s",
+                u64::from(forward.proof_timeout_s),
+                1,
+                600,
+            ),
         ];
         for (key, value, least, greatest) in counts {
             if !(least..=greatest).contains(&value) {
-                return Err(ConfigError::new(key, format!("{value} is out of bounds"), format!("use {least} to {greatest}")));
+                return Err(ConfigError::new(
+                    key,
+                    format!("{value} is out of bounds"),
+                    format!("use {least} to {greatest}"),
+                ));
             }
         }
         if let Some(0) = mqtt.max_keep_alive_s {
             let mend = "use 1 to 65535 seconds, or leave it out for no bound";
-            return Err(ConfigError::new("mqtt.max_keep_alive_s", "0 would turn keep-alive off", mend));
+            return Err(ConfigError::new(
+                "mqtt.max_keep_alive_s",
+                "0 would turn keep-alive off",
+                mend,
+            ));
         }
         Ok(())
     }

@@ -12,6 +12,9 @@ use crate::{
     spool::{Spool, SpoolError},
 };
 
+/// A transaction's first byte when it is a record.
+const RECORD: u8 = 1;
+
 /// Why something was not taken.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DoorError {
@@ -79,7 +82,11 @@ pub struct Door {
 
 impl Door {
     pub(crate) const fn new(spool: Spool, outcomes: Arc<Outcomes>, network: u64) -> Self {
-        Self { spool, outcomes, network }
+        Self {
+            spool,
+            outcomes,
+            network,
+        }
     }
 
     /// Looks at a signed record: its encoding, version, network. Whether the device is known and the signature is
@@ -90,21 +97,38 @@ impl Door {
     pub fn check_record(&self, bytes: &[u8]) -> Result<Checked, DoorError> {
         // A transaction is one byte longer than the record in it.
         if bytes.len() >= MAX_TRANSACTION {
-            return Err(DoorError::TooLarge { length: bytes.len(), max: MAX_TRANSACTION - 1 });
+            return Err(DoorError::TooLarge {
+                length: bytes.len(),
+                max: MAX_TRANSACTION - 1,
+            });
         }
-        let signed = SignedRecord::from_bytes(bytes).map_err(|error| DoorError::Malformed(error.to_string()))?;
+        let signed = SignedRecord::from_bytes(bytes)
+            .map_err(|error| DoorError::Malformed(error.to_string()))?;
         let device = self.check_signed(&signed)?;
-        let transaction: Bytes = Transaction::Record(signed).to_bytes().into();
-        Ok(Checked { id: Transaction::digest(&transaction), device: Some(device), transaction })
+        // The encoding is canonical, so these are the bytes of `Transaction::Record(signed)`.
+        let transaction: Bytes = [&[RECORD], bytes].concat().into();
+        Ok(Checked {
+            id: Transaction::digest(&transaction),
+            device: Some(device),
+            transaction,
+        })
     }
 
     fn check_signed(&self, signed: &SignedRecord) -> Result<DeviceId, DoorError> {
-        let record = signed.record().map_err(|error| DoorError::Malformed(format!("the record's body: {error}")))?;
+        let record = signed
+            .record()
+            .map_err(|error| DoorError::Malformed(format!("the record's body: {error}")))?;
         if record.version != VERSION {
-            return Err(DoorError::UnknownVersion { found: record.version, known: VERSION });
+            return Err(DoorError::UnknownVersion {
+                found: record.version,
+                known: VERSION,
+            });
         }
         if record.network != self.network {
-            return Err(DoorError::WrongNetwork { found: record.network, expected: self.network });
+            return Err(DoorError::WrongNetwork {
+                found: record.network,
+                expected: self.network,
+            });
         }
         if record.readings.is_empty() {
             return Err(DoorError::Empty);
@@ -118,7 +142,10 @@ impl Door {
     /// Says what is wrong with it.
     pub fn check_transaction(&self, bytes: Bytes) -> Result<Checked, DoorError> {
         if bytes.len() > MAX_TRANSACTION {
-            return Err(DoorError::TooLarge { length: bytes.len(), max: MAX_TRANSACTION });
+            return Err(DoorError::TooLarge {
+                length: bytes.len(),
+                max: MAX_TRANSACTION,
+            });
         }
         let malformed = |error: hedgerow_wire::DecodeError| DoorError::Malformed(error.to_string());
         let device = match Transaction::from_bytes(&bytes).map_err(malformed)? {
@@ -126,16 +153,27 @@ impl Door {
             Transaction::Register(signed) => {
                 let registration = signed.registration().map_err(malformed)?;
                 if registration.network != self.network {
-                    return Err(DoorError::WrongNetwork { found: registration.network, expected: self.network });
+                    return Err(DoorError::WrongNetwork {
+                        found: registration.network,
+                        expected: self.network,
+                    });
                 }
                 None
             }
         };
-        Ok(Checked { id: Transaction::digest(&bytes), device, transaction: bytes })
+        Ok(Checked {
+            id: Transaction::digest(&bytes),
+            device,
+            transaction: bytes,
+        })
     }
 
     /// Stores a transaction; `done` is called when it is durable, or can't be.
-    pub fn store(&self, checked: &Checked, done: impl FnOnce(Result<Lsn, SpoolError>) + Send + 'static) {
+    pub fn store(
+        &self,
+        checked: &Checked,
+        done: impl FnOnce(Result<Lsn, SpoolError>) + Send + 'static,
+    ) {
         let (outcomes, id) = (self.outcomes.clone(), checked.id);
         self.spool.append(
             checked.transaction.clone(),
@@ -157,6 +195,28 @@ impl Door {
         self.store(checked, |result| {
             let _ = sender.send(result);
         });
-        receiver.await.unwrap_or_else(|_| Err(SpoolError::Failed("the gateway is shutting down".into())))
+        receiver
+            .await
+            .unwrap_or_else(|_| Err(SpoolError::Failed("the gateway is shutting down".into())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hedgerow_records::{Algorithm, SignedRecord, Transaction};
+    use hedgerow_wire::{Blob, encode};
+
+    use super::RECORD;
+
+    #[test]
+    fn a_record_in_a_transaction_is_its_bytes_after_one_byte() {
+        let body = Blob::new(vec![1, 2, 3]).unwrap();
+        let signed = SignedRecord {
+            body,
+            algorithm: Algorithm::P256,
+            signature: [7; 64],
+        };
+        let expected = [&[RECORD][..], &encode(&signed)].concat();
+        assert_eq!(Transaction::Record(signed).to_bytes(), expected);
     }
 }

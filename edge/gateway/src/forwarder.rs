@@ -1,6 +1,6 @@
 //! From the spool to the network, and the receipts back to the devices.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use tokio::{
     sync::{Mutex, Semaphore},
     task::JoinSet,
-    time::{Instant, sleep},
+    time::{Instant, sleep, timeout_at},
 };
 
 use crate::{
@@ -46,14 +46,18 @@ const NAMES: usize = 4096;
 /// Proofs that are asked for at a time.
 const PROOFS_AT_A_TIME: usize = 16;
 
+/// Receipts that may wait for their proofs; further ones go out without.
+const PROOFS_WAITING: usize = 4096;
+
 pub(crate) struct Forwarder {
     pub(crate) network: Arc<dyn Network>,
     pub(crate) spool: Spool,
     pub(crate) outcomes: Arc<Outcomes>,
     pub(crate) mqtt: Option<MqttHandle>,
     pub(crate) pace: Pace,
-    pub(crate) names: Mutex<std::collections::BTreeMap<DeviceId, Name>>,
+    pub(crate) names: Mutex<BTreeMap<DeviceId, Name>>,
     pub(crate) proving: Semaphore,
+    pub(crate) waiting_for_proofs: Semaphore,
 }
 
 impl Forwarder {
@@ -64,8 +68,16 @@ impl Forwarder {
         mqtt: Option<MqttHandle>,
         pace: Pace,
     ) -> Self {
-        let proving = Semaphore::new(PROOFS_AT_A_TIME);
-        Self { network, spool, outcomes, mqtt, pace, names: Mutex::default(), proving }
+        Self {
+            network,
+            spool,
+            outcomes,
+            mqtt,
+            pace,
+            names: Mutex::default(),
+            proving: Semaphore::new(PROOFS_AT_A_TIME),
+            waiting_for_proofs: Semaphore::new(PROOFS_WAITING),
+        }
     }
 
     /// Runs until it is dropped. While a place is free, whatever has come goes out at once; while none is, it
@@ -75,7 +87,9 @@ impl Forwarder {
         let mut tasks = JoinSet::new();
         loop {
             while tasks.try_join_next().is_some() {}
-            let Ok(place) = places.clone().acquire_owned().await else { return };
+            let Ok(place) = places.clone().acquire_owned().await else {
+                return;
+            };
             let count = self.pace.bundle_transactions.min(MAX_TRANSACTIONS);
             let bundle = self.spool.take(count, self.pace.bundle_bytes).await;
             let forwarder = self.clone();
@@ -91,17 +105,25 @@ impl Forwarder {
         let mut pause = RETRY_MIN;
         let started = Instant::now();
         loop {
-            let transactions: Vec<Bytes> = bundle.iter().map(|waiting| waiting.transaction.clone()).collect();
+            let transactions: Vec<Bytes> = bundle
+                .iter()
+                .map(|waiting| waiting.transaction.clone())
+                .collect();
             metrics::counter!("gateway.forward.requests").increment(1);
             match self.network.submit(transactions).await {
                 Ok(receipts) if receipts.len() == bundle.len() => {
-                    metrics::histogram!("gateway.forward.seconds").record(started.elapsed().as_secs_f64());
+                    metrics::histogram!("gateway.forward.seconds")
+                        .record(started.elapsed().as_secs_f64());
                     return receipts;
                 }
                 Ok(receipts) => {
                     // Not one per transaction: the request as a whole was refused, which is our bug, not theirs.
                     let (got, expected) = (receipts.len(), bundle.len());
-                    tracing::error!(got, expected, "the network's receipts do not fit the bundle; sending it again");
+                    tracing::error!(
+                        got,
+                        expected,
+                        "the network's receipts do not fit the bundle; sending it again"
+                    );
                 }
                 Err(error) => {
                     metrics::counter!("gateway.forward.failures").increment(1);
@@ -125,25 +147,39 @@ impl Forwarder {
                 Receipt::Recorded { .. } | Receipt::Registered { .. } => "final",
             };
             metrics::counter!("gateway.records", "status" => status).increment(1);
-            self.outcomes.finished(Transaction::digest(&waiting.transaction), &receipt);
+            self.outcomes
+                .finished(Transaction::digest(&waiting.transaction), &receipt);
             if let Ok(Transaction::Record(signed)) = Transaction::from_bytes(&waiting.transaction)
                 && let Ok(record) = signed.record()
             {
-                let sequence = record.readings.first().map_or(0, |reading| reading.sequence);
-                told.push((record.device, record.stream, sequence, waiting.transaction, receipt));
+                let sequence = record
+                    .readings
+                    .first()
+                    .map_or(0, |reading| reading.sequence);
+                told.push((
+                    record.device,
+                    record.stream,
+                    sequence,
+                    waiting.transaction,
+                    receipt,
+                ));
             }
         }
         let Some(mqtt) = &self.mqtt else { return };
         let devices = told.iter().map(|(device, ..)| *device).collect();
         let listening = mqtt.listening(devices).await;
         let mut tasks = JoinSet::new();
-        for ((device, stream, sequence, transaction, receipt), listens) in told.into_iter().zip(listening) {
+        for ((device, stream, sequence, transaction, receipt), listens) in
+            told.into_iter().zip(listening)
+        {
             if !listens {
                 continue;
             }
             let (forwarder, mqtt) = (self.clone(), mqtt.clone());
             tasks.spawn(async move {
-                let message = forwarder.message(device, &stream, sequence, &transaction, receipt).await;
+                let message = forwarder
+                    .message(device, &stream, sequence, &transaction, receipt)
+                    .await;
                 mqtt.tell(device, &message).await;
             });
         }
@@ -163,11 +199,17 @@ impl Forwarder {
         let recorded = matches!(receipt, Receipt::Recorded { .. });
         outcome::add_outcome(&mut fields, &Outcome::Final(receipt));
         if recorded && let Some(name) = self.name(device).await {
-            let stream = StreamName { device: name, stream: stream.clone() };
+            let stream = StreamName {
+                device: name,
+                stream: stream.clone(),
+            };
             fields.insert("stream".into(), stream.to_string().into());
             if self.pace.proofs {
                 let proof = self.proof(&stream, sequence).await;
-                fields.insert("proof".into(), proof.map_or(Value::Null, |proof| json!(STANDARD.encode(proof))));
+                fields.insert(
+                    "proof".into(),
+                    proof.map_or(Value::Null, |proof| json!(STANDARD.encode(proof))),
+                );
             }
         }
         Value::Object(fields)
@@ -177,7 +219,11 @@ impl Forwarder {
         if let Some(name) = self.names.lock().await.get(&device) {
             return Some(name.clone());
         }
-        let Ok(Answer::Device(summary)) = self.network.query(Query::Device(DeviceRef::Id(device))).await else {
+        let Ok(Answer::Device(summary)) = self
+            .network
+            .query(Query::Device(DeviceRef::Id(device)))
+            .await
+        else {
             return None;
         };
         let mut names = self.names.lock().await;
@@ -190,8 +236,12 @@ impl Forwarder {
 
     /// The proof, as soon as enough validators have signed the block.
     async fn proof(&self, stream: &StreamName, sequence: u64) -> Option<Vec<u8>> {
-        let _turn = self.proving.acquire().await.ok()?;
+        let _place = self.waiting_for_proofs.try_acquire().ok()?;
         let give_up = Instant::now() + self.pace.proof_wait;
+        let _turn = timeout_at(give_up, self.proving.acquire())
+            .await
+            .ok()?
+            .ok()?;
         let mut pause = Duration::from_millis(5);
         loop {
             match self.network.prove(stream, sequence).await {

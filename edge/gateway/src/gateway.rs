@@ -40,6 +40,18 @@ pub struct Addresses {
     pub http: Option<SocketAddr>,
 }
 
+/// Tells whoever awaits [`Gateway::failed`] when a task ends that must not: by a panic, that is.
+pub(crate) struct Alarm {
+    pub(crate) spool: Spool,
+    pub(crate) what: &'static str,
+}
+
+impl Drop for Alarm {
+    fn drop(&mut self) {
+        self.spool.fail(self.what);
+    }
+}
+
 /// A running gateway. Dropping it stops it at once; [`Gateway::shutdown`] says good-bye first.
 pub struct Gateway {
     addresses: Addresses,
@@ -76,7 +88,8 @@ impl Gateway {
 
         let mut mqtt = None;
         if config.mqtt.listen.is_some() || config.mqtt.listen_tls.is_some() {
-            let (handle, [plain, encrypted]) = mqtt::start(&config.mqtt, door.clone(), &mut workers).await?;
+            let (handle, [plain, encrypted]) =
+                mqtt::start(&config.mqtt, door.clone(), &mut workers).await?;
             (addresses.mqtt, addresses.mqtt_tls) = (plain, encrypted);
             mqtt = Some(handle);
         }
@@ -95,9 +108,30 @@ impl Gateway {
             proof_wait: Duration::from_secs(u64::from(config.forward.proof_timeout_s)),
             proofs: config.forward.proofs,
         };
-        let forwarder = Arc::new(Forwarder::new(network, spool.clone(), outcomes, mqtt.clone(), pace));
-        workers.spawn(forwarder.run());
-        Ok(Self { addresses, spool, thread, mqtt, stop, servers, workers })
+        let forwarder = Arc::new(Forwarder::new(
+            network,
+            spool.clone(),
+            outcomes,
+            mqtt.clone(),
+            pace,
+        ));
+        let alarm = Alarm {
+            spool: spool.clone(),
+            what: "the forwarder has ended",
+        };
+        workers.spawn(async move {
+            let _alarm = alarm;
+            forwarder.run().await;
+        });
+        Ok(Self {
+            addresses,
+            spool,
+            thread,
+            mqtt,
+            stop,
+            servers,
+            workers,
+        })
     }
 
     /// Where it listens: the ports that were bound where the configuration says 0.
@@ -106,7 +140,7 @@ impl Gateway {
         self.addresses
     }
 
-    /// Resolves, with the reason, when the disk of the spool fails: the node must then stop.
+    /// Resolves, with the reason, when the disk of the spool fails or a task dies: the node must then stop.
     pub async fn failed(&self) -> String {
         self.spool.failed().await
     }
@@ -141,14 +175,26 @@ async fn start_http(
     stopped: watch::Receiver<bool>,
     servers: &mut JoinSet<()>,
 ) -> Result<Option<SocketAddr>, StartError> {
-    let Some(address) = config.listen else { return Ok(None) };
-    let acceptor = config.tls.as_ref().map(|config| tls::acceptor("http.tls", config)).transpose()?;
+    let Some(address) = config.listen else {
+        return Ok(None);
+    };
+    let acceptor = config
+        .tls
+        .as_ref()
+        .map(|config| tls::acceptor("http.tls", config))
+        .transpose()?;
     let listener = TcpListener::bind(address).await.map_err(|error| {
         let mend = "choose a free address of this machine";
         ConfigError::new("http.listen", format!("{address}: {error}"), mend)
     })?;
     let bound = listener.local_addr().ok();
-    servers.spawn(http::serve(listener, acceptor, http::router(state), config.max_connections, stopped));
+    servers.spawn(http::serve(
+        listener,
+        acceptor,
+        http::router(state),
+        config.max_connections,
+        stopped,
+    ));
     Ok(bound)
 }
 
@@ -173,7 +219,11 @@ impl HttpOnly {
         let mut servers = JoinSet::new();
         let state = HttpState::without_door(network, config, metrics);
         let address = start_http(config, state, stopped, &mut servers).await?;
-        Ok(Self { address, stop, servers })
+        Ok(Self {
+            address,
+            stop,
+            servers,
+        })
     }
 
     /// Where it listens.

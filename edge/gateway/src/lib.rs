@@ -11,7 +11,12 @@
 //! in the spool before it is acknowledged, and goes to the network in bundles that grow with the load.
 #![cfg_attr(
     not(test),
-    deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing
+    )
 )]
 
 pub mod broker;
@@ -28,7 +33,9 @@ mod spool;
 mod telemetry;
 mod tls;
 
-pub use config::{ConfigError, ForwardConfig, GatewayConfig, HttpConfig, MqttConfig, SpoolConfig, TlsConfig};
+pub use config::{
+    ConfigError, ForwardConfig, GatewayConfig, HttpConfig, MqttConfig, SpoolConfig, TlsConfig,
+};
 pub use door::{Checked, Door, DoorError};
 pub use gateway::{Addresses, Gateway, HttpOnly, StartError};
 pub use http::{HttpState, MetricsText, Problem, router};

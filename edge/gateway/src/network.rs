@@ -25,10 +25,15 @@ pub trait Network: Send + Sync {
     /// # Errors
     /// When not enough validators answer alike.
     async fn prove(&self, stream: &StreamName, sequence: u64) -> Result<Answer, QueryError> {
-        self.query(Query::Prove { stream: stream.clone(), sequence }).await
+        self.query(Query::Prove {
+            stream: stream.clone(),
+            sequence,
+        })
+        .await
     }
 
-    /// How the network does, as seen from here. Cheap: no message is sent.
+    /// How the network does, as seen from here. Cheap: no message is sent. `network` and `name` are right from the
+    /// start: the gateway takes records of that network only.
     fn status(&self) -> NetworkStatus;
 }
 

@@ -32,7 +32,10 @@ struct Inner {
 
 impl Outcomes {
     pub(crate) fn new(max: usize) -> Self {
-        Self { inner: Mutex::default(), max }
+        Self {
+            inner: Mutex::default(),
+            max,
+        }
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
@@ -71,6 +74,17 @@ impl Outcomes {
         }
     }
 
+    /// Nobody waits for it any more: it was not stored.
+    pub(crate) fn forget_waiters(&self, id: &Digest) {
+        let mut inner = self.inner();
+        if let Some(waiters) = inner.waiters.get_mut(id) {
+            waiters.retain(|waiter| !waiter.is_closed());
+            if waiters.is_empty() {
+                inner.waiters.remove(id);
+            }
+        }
+    }
+
     /// Resolves when the transaction is final. Dropped waiters are cleaned up with the transaction's receipt.
     pub(crate) fn wait(&self, id: Digest) -> oneshot::Receiver<Receipt> {
         let (sender, receiver) = oneshot::channel();
@@ -90,7 +104,10 @@ pub(crate) fn id_text(id: &Digest) -> String {
 /// What a record says about itself, for messages about it.
 pub(crate) fn describe(transaction: &[u8]) -> Map<String, Value> {
     let mut fields = Map::new();
-    fields.insert("id".into(), id_text(&Transaction::digest(transaction)).into());
+    fields.insert(
+        "id".into(),
+        id_text(&Transaction::digest(transaction)).into(),
+    );
     if let Ok(Transaction::Record(signed)) = Transaction::from_bytes(transaction) {
         describe_record(&signed, &mut fields);
     }
@@ -105,7 +122,11 @@ fn describe_record(signed: &SignedRecord, fields: &mut Map<String, Value>) {
         fields.insert("sequence".into(), first.sequence.into());
     }
     if record.readings.len() > 1 {
-        let sequences: Vec<u64> = record.readings.iter().map(|reading| reading.sequence).collect();
+        let sequences: Vec<u64> = record
+            .readings
+            .iter()
+            .map(|reading| reading.sequence)
+            .collect();
         fields.insert("sequences".into(), sequences.into());
     }
 }
@@ -114,17 +135,26 @@ fn describe_record(signed: &SignedRecord, fields: &mut Map<String, Value>) {
 pub(crate) fn add_outcome(fields: &mut Map<String, Value>, outcome: &Outcome) {
     let (status, more) = match outcome {
         Outcome::Accepted => ("accepted", json!({})),
-        Outcome::Final(Receipt::Registered { device }) => ("final", json!({"device": device.to_string()})),
-        Outcome::Final(Receipt::Recorded { height, first_position, appended, duplicates, stream }) => (
+        Outcome::Final(Receipt::Registered { device }) => {
+            ("final", json!({"device": device.to_string()}))
+        }
+        Outcome::Final(Receipt::Recorded {
+            height,
+            first_position,
+            appended,
+            duplicates,
+            stream,
+        }) => (
             "final",
             json!({
                 "block": height.0, "position": first_position, "appended": appended, "duplicates": duplicates,
                 "stream_id": format!("0x{stream}"),
             }),
         ),
-        Outcome::Final(Receipt::Rejected { reason }) => {
-            ("rejected", json!({"reason": reason.to_string(), "code": rejection_code(reason)}))
-        }
+        Outcome::Final(Receipt::Rejected { reason }) => (
+            "rejected",
+            json!({"reason": reason.to_string(), "code": rejection_code(reason)}),
+        ),
     };
     fields.insert("status".into(), status.into());
     if let Value::Object(more) = more {

@@ -54,10 +54,18 @@ pub struct Waiting {
 }
 
 enum Order {
-    Append { transaction: Bytes, done: Done },
+    Append {
+        transaction: Bytes,
+        done: Done,
+    },
     /// Nothing to store: `done` is called after all earlier ones.
-    Barrier { result: Result<Lsn, SpoolError>, done: Done },
-    Release { below: Lsn },
+    Barrier {
+        result: Result<Lsn, SpoolError>,
+        done: Done,
+    },
+    Release {
+        below: Lsn,
+    },
     Stop,
 }
 
@@ -115,19 +123,26 @@ impl Spool {
         let dir = dir.into();
         let mut found: VecDeque<Waiting> = VecDeque::new();
         let mut final_below = Lsn::ZERO;
-        let (journal, recovery) = Journal::open_with(&dir, options, |lsn, record| match record.split_first() {
-            Some((&RECORD, transaction)) => {
-                found.push_back(Waiting { lsn, transaction: Bytes::copy_from_slice(transaction) });
-            }
-            Some((&MARKER, below)) => {
-                if let Ok(below) = below.try_into() {
-                    final_below = final_below.max(Lsn(u64::from_le_bytes(below)));
+        let (journal, recovery) =
+            Journal::open_with(&dir, options, |lsn, record| match record.split_first() {
+                Some((&RECORD, transaction)) => {
+                    found.push_back(Waiting {
+                        lsn,
+                        transaction: Bytes::copy_from_slice(transaction),
+                    });
                 }
-            }
-            _ => {}
-        })?;
+                Some((&MARKER, below)) => {
+                    if let Ok(below) = below.try_into() {
+                        final_below = final_below.max(Lsn(u64::from_le_bytes(below)));
+                    }
+                }
+                _ => {}
+            })?;
         found.retain(|waiting| waiting.lsn >= final_below);
-        let held: VecDeque<_> = found.iter().map(|waiting| (waiting.lsn, cost(&waiting.transaction), false)).collect();
+        let held: VecDeque<_> = found
+            .iter()
+            .map(|waiting| (waiting.lsn, cost(&waiting.transaction), false))
+            .collect();
         log_recovery(&dir, found.len(), recovery);
         let shared = Arc::new(Shared {
             held_bytes: AtomicU64::new(held.iter().map(|(_, bytes, _)| bytes).sum()),
@@ -137,24 +152,53 @@ impl Spool {
             failed: watch::Sender::new(None),
         });
         let (orders, inbox) = mpsc::channel();
-        let writer = Writer { journal, inbox, shared: shared.clone() };
+        let writer = Writer {
+            journal,
+            inbox,
+            shared: shared.clone(),
+        };
         let thread = thread::Builder::new()
             .name("spool".into())
             .spawn(move || writer.run())
-            .map_err(|source| JournalError::Io { action: "starting the thread for", path: dir, source })?;
-        Ok((Self { shared, orders: orders.clone() }, SpoolThread { orders, thread: Some(thread) }))
+            .map_err(|source| JournalError::Io {
+                action: "starting the thread for",
+                path: dir,
+                source,
+            })?;
+        Ok((
+            Self {
+                shared,
+                orders: orders.clone(),
+            },
+            SpoolThread {
+                orders,
+                thread: Some(thread),
+            },
+        ))
     }
 
     /// Takes a transaction in. `done` is called when it is durable, or can't be.
     pub fn append(&self, transaction: Bytes, done: Done) {
         let bytes = cost(&transaction);
-        let reserve = |held: u64| held.checked_add(bytes).filter(|total| *total <= self.shared.budget);
-        let reserved = self.shared.held_bytes.fetch_update(Ordering::AcqRel, Ordering::Acquire, reserve);
+        let reserve = |held: u64| {
+            held.checked_add(bytes)
+                .filter(|total| *total <= self.shared.budget)
+        };
+        let reserved =
+            self.shared
+                .held_bytes
+                .fetch_update(Ordering::AcqRel, Ordering::Acquire, reserve);
         match reserved {
             Ok(_) => self.order(Order::Append { transaction, done }),
             Err(held) => {
                 metrics::counter!("gateway.spool.pushed_back").increment(1);
-                self.after_previous(Err(SpoolError::Full { held, budget: self.shared.budget }), done);
+                self.after_previous(
+                    Err(SpoolError::Full {
+                        held,
+                        budget: self.shared.budget,
+                    }),
+                    done,
+                );
             }
         }
     }
@@ -165,8 +209,13 @@ impl Spool {
     }
 
     fn order(&self, order: Order) {
-        if let Err(mpsc::SendError(Order::Append { done, .. } | Order::Barrier { done, .. })) = self.orders.send(order) {
-            done(Err(SpoolError::Failed(self.failure().unwrap_or_else(|| "the gateway is shutting down".into()))));
+        if let Err(mpsc::SendError(Order::Append { done, .. } | Order::Barrier { done, .. })) =
+            self.orders.send(order)
+        {
+            done(Err(SpoolError::Failed(
+                self.failure()
+                    .unwrap_or_else(|| "the gateway is shutting down".into()),
+            )));
         }
     }
 
@@ -210,7 +259,15 @@ impl Spool {
                 freed += bytes;
                 last = Some(lsn);
             }
-            (last.map(|last| shelf.held.front().map_or(last.next(), |(lsn, ..)| *lsn)), freed)
+            (
+                last.map(|last| {
+                    shelf
+                        .held
+                        .front()
+                        .map_or_else(|| last.next(), |(lsn, ..)| *lsn)
+                }),
+                freed,
+            )
         };
         self.shared.held_bytes.fetch_sub(freed, Ordering::AcqRel);
         if let Some(below) = below {
@@ -221,7 +278,10 @@ impl Spool {
     /// Bytes that wait, and bytes that may.
     #[must_use]
     pub fn usage(&self) -> (u64, u64) {
-        (self.shared.held_bytes.load(Ordering::Acquire), self.shared.budget)
+        (
+            self.shared.held_bytes.load(Ordering::Acquire),
+            self.shared.budget,
+        )
     }
 
     /// How many transactions are not yet final.
@@ -234,6 +294,17 @@ impl Spool {
     #[must_use]
     pub fn ready(&self) -> Vec<Waiting> {
         self.shared.shelf().ready.iter().cloned().collect()
+    }
+
+    /// A part of the gateway that must not end has ended: from now on [`Self::failed`] says so.
+    pub(crate) fn fail(&self, what: &str) {
+        self.shared.failed.send_if_modified(|failed| {
+            let first = failed.is_none();
+            if first {
+                *failed = Some(what.to_owned());
+            }
+            first
+        });
     }
 
     /// Why the disk failed, if it did.
@@ -358,7 +429,7 @@ impl Writer {
             next = self.inbox.try_recv().ok();
         }
         if let Some(below) = below {
-            failure = failure.or(self.release(below).err());
+            failure = failure.or_else(|| self.release(below).err());
         }
         // A lone marker waits for company, except when it is the last thing that is ever written.
         if failure.is_none() && (!appended.is_empty() || !go_on) {
@@ -367,7 +438,9 @@ impl Writer {
         if failure.is_none() && !appended.is_empty() {
             metrics::counter!("gateway.spool.commits").increment(1);
             metrics::counter!("gateway.spool.records").increment(appended.len() as u64);
-            let entries = appended.iter().map(|waiting| (waiting.lsn, cost(&waiting.transaction), false));
+            let entries = appended
+                .iter()
+                .map(|waiting| (waiting.lsn, cost(&waiting.transaction), false));
             self.shared.shelf().held.extend(entries);
         }
         for (result, done) in answers {

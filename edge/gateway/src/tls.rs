@@ -16,11 +16,21 @@ pub(crate) fn acceptor(key: &str, config: &TlsConfig) -> Result<TlsAcceptor, Con
     let chain = certificates(&format!("{key}.certificate"), &config.certificate)?;
     let secret = PrivateKeyDer::from_pem_file(&config.key).map_err(|error| {
         let mend = "name a PEM file with the private key of the certificate (PKCS #8 or SEC 1)";
-        ConfigError::new(format!("{key}.key"), format!("{}: {error}", config.key.display()), mend)
+        ConfigError::new(
+            format!("{key}.key"),
+            format!("{}: {error}", config.key.display()),
+            mend,
+        )
     })?;
     let builder = ServerConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()
-        .map_err(|error| ConfigError::new(key, error.to_string(), "this is a fault of the program: report it"))?;
+        .map_err(|error| {
+            ConfigError::new(
+                key,
+                error.to_string(),
+                "this is a fault of the program: report it",
+            )
+        })?;
     let builder = match &config.client_ca {
         None => builder.with_no_client_auth(),
         Some(path) => {
@@ -33,10 +43,14 @@ pub(crate) fn acceptor(key: &str, config: &TlsConfig) -> Result<TlsAcceptor, Con
                 })?;
             }
             let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
-            let verifier = if config.require_client_certificate { verifier } else { verifier.allow_unauthenticated() };
-            let verifier = verifier
-                .build()
-                .map_err(|error| ConfigError::new(ca_key, format!("{}: {error}", path.display()), mend))?;
+            let verifier = if config.require_client_certificate {
+                verifier
+            } else {
+                verifier.allow_unauthenticated()
+            };
+            let verifier = verifier.build().map_err(|error| {
+                ConfigError::new(ca_key, format!("{}: {error}", path.display()), mend)
+            })?;
             builder.with_client_cert_verifier(verifier)
         }
     };
@@ -55,7 +69,11 @@ fn certificates(key: &str, path: &Path) -> Result<Vec<CertificateDer<'static>>, 
     let read = CertificateDer::pem_file_iter(path)
         .and_then(|found| found.collect::<Result<Vec<_>, _>>())
         .map_err(|error| wrong(error.to_string()))?;
-    if read.is_empty() { Err(wrong("no certificate in it".into())) } else { Ok(read) }
+    if read.is_empty() {
+        Err(wrong("no certificate in it".into()))
+    } else {
+        Ok(read)
+    }
 }
 
 /// Who the verified certificate names. Only keys that devices have (Ed25519, P-256) are taken.
@@ -63,14 +81,22 @@ pub(crate) fn identity(certificate: &CertificateDer<'_>) -> Result<Identity, &'s
     const ED25519: &str = "1.3.101.112";
     const EC: &str = "1.2.840.10045.2.1";
     const P256: &str = "1.2.840.10045.3.1.7";
-    let (_, parsed) = X509Certificate::from_der(certificate).map_err(|_| "the client certificate is malformed")?;
+    let (_, parsed) = X509Certificate::from_der(certificate)
+        .map_err(|_| "the client certificate is malformed")?;
     let key = parsed.public_key();
-    let curve = key.algorithm.parameters.as_ref().and_then(|parameters| parameters.as_oid().ok());
+    let curve = key
+        .algorithm
+        .parameters
+        .as_ref()
+        .and_then(|parameters| parameters.as_oid().ok());
     match key.algorithm.algorithm.to_id_string().as_str() {
         ED25519 => {}
         EC if curve.is_some_and(|curve| curve.to_id_string() == P256) => {}
         _ => return Err("the client certificate's key is neither Ed25519 nor P-256"),
     }
     let public_key = key.subject_public_key.data.to_vec();
-    Ok(Identity { subject: parsed.subject().to_string(), public_key })
+    Ok(Identity {
+        subject: parsed.subject().to_string(),
+        public_key,
+    })
 }

@@ -23,7 +23,8 @@ struct Answer {
 
 impl Answer {
     fn json(&self) -> Value {
-        serde_json::from_slice(&self.body).unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&self.body)))
+        serde_json::from_slice(&self.body)
+            .unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&self.body)))
     }
 
     fn text(&self) -> String {
@@ -31,7 +32,12 @@ impl Answer {
     }
 
     fn problem(&self, status: u16, code: &str) {
-        assert_eq!(self.status, status, "{}", String::from_utf8_lossy(&self.body));
+        assert_eq!(
+            self.status,
+            status,
+            "{}",
+            String::from_utf8_lossy(&self.body)
+        );
         assert_eq!(self.head["content-type"], "application/problem+json");
         assert_eq!(self.json()["code"], code, "{}", self.json());
         assert!(!self.json()["detail"].as_str().unwrap().is_empty());
@@ -41,21 +47,36 @@ impl Answer {
 async fn ask(address: SocketAddr, method: &str, path: &str, body: &[u8]) -> Answer {
     let mut stream = TcpStream::connect(address).await.unwrap();
     let length = body.len();
-    let head = format!("{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n");
+    let head = format!(
+        "{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n"
+    );
     stream.write_all(head.as_bytes()).await.unwrap();
     let _ = stream.write_all(body).await; // the server may answer before it has read all
     let mut bytes = Vec::new();
     let _ = stream.read_to_end(&mut bytes).await;
-    let end = bytes.windows(4).position(|window| window == b"\r\n\r\n").expect("a whole head");
+    let end = bytes
+        .windows(4)
+        .position(|window| window == b"\r\n\r\n")
+        .expect("a whole head");
     let text = String::from_utf8(bytes[..end].to_vec()).unwrap();
     let mut lines = text.split("\r\n");
-    let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
+    let status = lines
+        .next()
+        .unwrap()
+        .split(' ')
+        .nth(1)
+        .unwrap()
+        .parse()
+        .unwrap();
     let head: BTreeMap<String, String> = lines
         .filter_map(|line| line.split_once(": "))
         .map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()))
         .collect();
     let mut body = bytes[end + 4..].to_vec();
-    if head.get("transfer-encoding").is_some_and(|encoding| encoding == "chunked") {
+    if head
+        .get("transfer-encoding")
+        .is_some_and(|encoding| encoding == "chunked")
+    {
         body = unchunk(&body);
     }
     Answer { status, head, body }
@@ -64,7 +85,10 @@ async fn ask(address: SocketAddr, method: &str, path: &str, body: &[u8]) -> Answ
 fn unchunk(mut rest: &[u8]) -> Vec<u8> {
     let mut whole = Vec::new();
     loop {
-        let line = rest.windows(2).position(|window| window == b"\r\n").expect("the transfer is complete");
+        let line = rest
+            .windows(2)
+            .position(|window| window == b"\r\n")
+            .expect("the transfer is complete");
         let size = usize::from_str_radix(std::str::from_utf8(&rest[..line]).unwrap(), 16).unwrap();
         if size == 0 {
             return whole;
@@ -81,7 +105,13 @@ async fn a_record_in_and_everything_about_it_out() {
     let at = gateway.addresses().http.unwrap();
     let key = device(Algorithm::P256, 1);
 
-    let done = ask(at, "POST", "/transactions?wait=final", &network.registration("meter", &key)).await;
+    let done = ask(
+        at,
+        "POST",
+        "/transactions?wait=final",
+        &network.registration("meter", &key),
+    )
+    .await;
     assert_eq!(done.status, 200, "{}", done.text());
     assert_eq!(done.json()["device"], key.device_id().to_string());
 
@@ -90,7 +120,10 @@ async fn a_record_in_and_everything_about_it_out() {
     assert_eq!(durable.json()["status"], "accepted");
     let url = durable.head["location"].clone();
     assert_eq!(durable.json()["links"]["status"], url);
-    until("the record to be final", || network.length("meter/air") == 1).await;
+    until("the record to be final", || {
+        network.length("meter/air") == 1
+    })
+    .await;
     let mut status = ask(at, "GET", &url, b"").await;
     while status.json()["status"] == "accepted" {
         status = ask(at, "GET", &url, b"").await;
@@ -100,16 +133,34 @@ async fn a_record_in_and_everything_about_it_out() {
     let done = ask(at, "POST", "/records?wait=final", &record(&key, "air", 1)).await;
     assert_eq!((done.status, &done.json()["appended"]), (200, &1.into()));
     let again = ask(at, "POST", "/records?wait=final", &record(&key, "air", 1)).await;
-    assert_eq!((again.status, &again.json()["duplicates"]), (200, &1.into()));
+    assert_eq!(
+        (again.status, &again.json()["duplicates"]),
+        (200, &1.into())
+    );
 
     let streams = ask(at, "GET", "/streams", b"").await.json();
     assert_eq!(streams["streams"][0]["name"], "meter/air");
     assert_eq!(streams["next"], Value::Null);
     let stream = ask(at, "GET", "/streams/meter/air", b"").await.json();
-    assert_eq!((&stream["length"], &stream["last_sequence"]), (&2.into(), &1.into()));
-    let reading = ask(at, "GET", "/streams/meter/air/readings/1", b"").await.json();
-    assert_eq!((&reading["payload"]["celsius"], &reading["encoding"]), (&1.5.into(), &"json".into()));
-    let readings = ask(at, "GET", "/streams/meter/air/readings?from=1&limit=10", b"").await.json();
+    assert_eq!(
+        (&stream["length"], &stream["last_sequence"]),
+        (&2.into(), &1.into())
+    );
+    let reading = ask(at, "GET", "/streams/meter/air/readings/1", b"")
+        .await
+        .json();
+    assert_eq!(
+        (&reading["payload"]["celsius"], &reading["encoding"]),
+        (&1.5.into(), &"json".into())
+    );
+    let readings = ask(
+        at,
+        "GET",
+        "/streams/meter/air/readings?from=1&limit=10",
+        b"",
+    )
+    .await
+    .json();
     assert_eq!(readings["readings"].as_array().unwrap().len(), 1);
     assert_eq!(readings["next"], 2);
 
@@ -118,15 +169,29 @@ async fn a_record_in_and_everything_about_it_out() {
     let proof: Proof = decode(&proof.body, hedgerow_proofs::MAX_PROOF).unwrap();
     assert_eq!(proof.verify(&network.trust()).unwrap().reading.sequence, 1);
 
-    assert_eq!(ask(at, "GET", "/devices", b"").await.json()["devices"][0]["name"], "meter");
-    let device = ask(at, "GET", &format!("/devices/{}", key.device_id()), b"").await.json();
-    assert_eq!((&device["name"], &device["algorithm"]), (&"meter".into(), &"p256".into()));
+    assert_eq!(
+        ask(at, "GET", "/devices", b"").await.json()["devices"][0]["name"],
+        "meter"
+    );
+    let device = ask(at, "GET", &format!("/devices/{}", key.device_id()), b"")
+        .await
+        .json();
+    assert_eq!(
+        (&device["name"], &device["algorithm"]),
+        (&"meter".into(), &"p256".into())
+    );
     assert_eq!(ask(at, "GET", "/devices/meter", b"").await.json(), device);
     let block = ask(at, "GET", "/blocks/1", b"").await.json();
     assert_eq!(block["height"], 1);
-    assert_eq!(ask(at, "GET", "/blocks/head", b"").await.json()["totals"]["readings"], 2);
+    assert_eq!(
+        ask(at, "GET", "/blocks/head", b"").await.json()["totals"]["readings"],
+        2
+    );
     let status = ask(at, "GET", "/status", b"").await.json();
-    assert_eq!((&status["healthy"], &status["network"]["network"]), (&true.into(), &support::NETWORK.into()));
+    assert_eq!(
+        (&status["healthy"], &status["network"]["network"]),
+        (&true.into(), &support::NETWORK.into())
+    );
     let openapi = ask(at, "GET", "/openapi.json", b"").await.json();
     assert_eq!(openapi["openapi"], "3.1.0");
     gateway.shutdown().await;
@@ -140,16 +205,25 @@ async fn a_whole_stream_is_exported_page_by_page() {
     let key = device(Algorithm::Ed25519, 1);
     network.register("meter", &key);
     let transaction = |sequence| {
-        let signed = hedgerow_records::SignedRecord::from_bytes(&record(&key, "air", sequence)).unwrap();
-        hedgerow_records::Transaction::Record(signed).to_bytes().into()
+        let signed =
+            hedgerow_records::SignedRecord::from_bytes(&record(&key, "air", sequence)).unwrap();
+        hedgerow_records::Transaction::Record(signed)
+            .to_bytes()
+            .into()
     };
     for page in 0..5 {
         network.execute((0..500).map(|at| transaction(page * 500 + at)).collect());
     }
-    let jsonl = ask(at, "GET", "/streams/meter/air/export?format=jsonl", b"").await.text();
+    let jsonl = ask(at, "GET", "/streams/meter/air/export?format=jsonl", b"")
+        .await
+        .text();
     let sequences: Vec<u64> = jsonl
         .lines()
-        .map(|line| serde_json::from_str::<Value>(line).unwrap()["sequence"].as_u64().unwrap())
+        .map(|line| {
+            serde_json::from_str::<Value>(line).unwrap()["sequence"]
+                .as_u64()
+                .unwrap()
+        })
         .collect();
     assert!(sequences.into_iter().eq(0..2500));
     let csv = ask(at, "GET", "/streams/meter/air/export?format=csv", b"").await;
@@ -158,10 +232,17 @@ async fn a_whole_stream_is_exported_page_by_page() {
     let mut lines = text.lines();
     assert!(lines.next().unwrap().starts_with("sequence,time_ms,"));
     let first = lines.next().unwrap();
-    assert!(first.starts_with("0,1700000000000,0,") && first.contains(r#","{""celsius"":0.5}","#), "{first}");
+    assert!(
+        first.starts_with("0,1700000000000,0,") && first.contains(r#","{""celsius"":0.5}","#),
+        "{first}"
+    );
     assert_eq!(lines.count(), 2499);
-    ask(at, "GET", "/streams/meter/none/export?format=csv", b"").await.problem(404, "not-found");
-    ask(at, "GET", "/streams/meter/air/export?format=xml", b"").await.problem(400, "bad-request");
+    ask(at, "GET", "/streams/meter/none/export?format=csv", b"")
+        .await
+        .problem(404, "not-found");
+    ask(at, "GET", "/streams/meter/air/export?format=xml", b"")
+        .await
+        .problem(400, "bad-request");
     gateway.shutdown().await;
 }
 
@@ -173,36 +254,97 @@ async fn errors_have_their_codes() {
     let (known, stranger) = (device(Algorithm::Ed25519, 1), device(Algorithm::P256, 2));
     network.register("known", &known);
 
-    ask(at, "POST", "/records", b"garbage").await.problem(400, "malformed");
-    ask(at, "POST", "/records?wait=soon", b"").await.problem(400, "bad-request");
-    ask(at, "POST", "/records", &vec![0; (1 << 20) + 1]).await.problem(413, "too-large");
-    ask(at, "POST", "/records?wait=final", &record(&stranger, "air", 0)).await.problem(403, "unknown-device");
+    ask(at, "POST", "/records", b"garbage")
+        .await
+        .problem(400, "malformed");
+    ask(at, "POST", "/records?wait=soon", b"")
+        .await
+        .problem(400, "bad-request");
+    ask(at, "POST", "/records", &vec![0; (1 << 20) + 1])
+        .await
+        .problem(413, "too-large");
+    ask(
+        at,
+        "POST",
+        "/records?wait=final",
+        &record(&stranger, "air", 0),
+    )
+    .await
+    .problem(403, "unknown-device");
     let mut forged = record(&known, "air", 0);
     *forged.last_mut().unwrap() ^= 1;
-    ask(at, "POST", "/records?wait=final", &forged).await.problem(403, "bad-signature");
-    let mut other = hedgerow_signer::RecordBuilder::new(1, known.device_id(), "air".parse().unwrap());
-    other.push(hedgerow_signer::reading(0, 0, "text/plain", b"x").unwrap()).unwrap();
-    ask(at, "POST", "/records", &other.sign(&known).unwrap()).await.problem(400, "wrong-network");
-    assert_eq!(ask(at, "POST", "/records?wait=final", &record(&known, "air", 0)).await.status, 200);
+    ask(at, "POST", "/records?wait=final", &forged)
+        .await
+        .problem(403, "bad-signature");
+    let mut other =
+        hedgerow_signer::RecordBuilder::new(1, known.device_id(), "air".parse().unwrap());
+    other
+        .push(hedgerow_signer::reading(0, 0, "text/plain", b"x").unwrap())
+        .unwrap();
+    ask(at, "POST", "/records", &other.sign(&known).unwrap())
+        .await
+        .problem(400, "wrong-network");
+    assert_eq!(
+        ask(at, "POST", "/records?wait=final", &record(&known, "air", 0))
+            .await
+            .status,
+        200
+    );
     let name = "air".parse().unwrap();
-    let mut conflict = hedgerow_signer::RecordBuilder::new(support::NETWORK, known.device_id(), name);
-    conflict.push(hedgerow_signer::reading(0, 0, "text/plain", b"else").unwrap()).unwrap();
-    ask(at, "POST", "/records?wait=final", &conflict.sign(&known).unwrap()).await.problem(409, "conflict");
+    let mut conflict =
+        hedgerow_signer::RecordBuilder::new(support::NETWORK, known.device_id(), name);
+    conflict
+        .push(hedgerow_signer::reading(0, 0, "text/plain", b"else").unwrap())
+        .unwrap();
+    ask(
+        at,
+        "POST",
+        "/records?wait=final",
+        &conflict.sign(&known).unwrap(),
+    )
+    .await
+    .problem(409, "conflict");
     let taken = network.registration("known", &stranger);
-    ask(at, "POST", "/transactions?wait=final", &taken).await.problem(409, "name-taken");
+    ask(at, "POST", "/transactions?wait=final", &taken)
+        .await
+        .problem(409, "name-taken");
 
-    ask(at, "GET", "/nothing", b"").await.problem(404, "not-found");
-    ask(at, "DELETE", "/streams", b"").await.problem(405, "method-not-allowed");
-    ask(at, "GET", "/streams?limit=0", b"").await.problem(400, "bad-request");
-    ask(at, "GET", "/streams?limt=5", b"").await.problem(400, "bad-request");
-    ask(at, "GET", "/streams/Known/air", b"").await.problem(400, "bad-request");
-    ask(at, "GET", "/streams/known/none", b"").await.problem(404, "not-found");
-    ask(at, "GET", "/streams/known/air/readings/x", b"").await.problem(400, "bad-request");
-    ask(at, "GET", "/streams/known/air/readings/9", b"").await.problem(404, "not-found");
-    ask(at, "GET", "/blocks/999", b"").await.problem(404, "not-found");
-    ask(at, "GET", "/records/0x00", b"").await.problem(400, "bad-request");
-    ask(at, "GET", &format!("/records/0x{}", "0".repeat(64)), b"").await.problem(404, "not-found");
-    ask(at, "GET", "/metrics", b"").await.problem(404, "no-metrics");
+    ask(at, "GET", "/nothing", b"")
+        .await
+        .problem(404, "not-found");
+    ask(at, "DELETE", "/streams", b"")
+        .await
+        .problem(405, "method-not-allowed");
+    ask(at, "GET", "/streams?limit=0", b"")
+        .await
+        .problem(400, "bad-request");
+    ask(at, "GET", "/streams?limt=5", b"")
+        .await
+        .problem(400, "bad-request");
+    ask(at, "GET", "/streams/Known/air", b"")
+        .await
+        .problem(400, "bad-request");
+    ask(at, "GET", "/streams/known/none", b"")
+        .await
+        .problem(404, "not-found");
+    ask(at, "GET", "/streams/known/air/readings/x", b"")
+        .await
+        .problem(400, "bad-request");
+    ask(at, "GET", "/streams/known/air/readings/9", b"")
+        .await
+        .problem(404, "not-found");
+    ask(at, "GET", "/blocks/999", b"")
+        .await
+        .problem(404, "not-found");
+    ask(at, "GET", "/records/0x00", b"")
+        .await
+        .problem(400, "bad-request");
+    ask(at, "GET", &format!("/records/0x{}", "0".repeat(64)), b"")
+        .await
+        .problem(404, "not-found");
+    ask(at, "GET", "/metrics", b"")
+        .await
+        .problem(404, "no-metrics");
     network.hide_certificates.store(true, Ordering::SeqCst);
     let early = ask(at, "GET", "/streams/known/air/readings/0/proof", b"").await;
     early.problem(503, "not-yet-final");
@@ -223,15 +365,27 @@ async fn a_stalled_network_is_named_and_a_full_store_pushes_back() {
     assert_eq!(ask(at, "GET", "/health", b"").await.status, 200);
     network.stall(true);
     let health = ask(at, "GET", "/health", b"").await;
-    assert_eq!((health.status, &health.json()["cause"]), (503, &"2 of 4 validators unreachable: need 3".into()));
+    assert_eq!(
+        (health.status, &health.json()["cause"]),
+        (503, &"2 of 4 validators unreachable: need 3".into())
+    );
     let waits = ask(at, "POST", "/records?wait=final", &record(&key, "air", 0)).await;
-    assert_eq!((waits.status, &waits.json()["status"]), (202, &"accepted".into()));
+    assert_eq!(
+        (waits.status, &waits.json()["status"]),
+        (202, &"accepted".into())
+    );
     let mut answer;
     let mut sequence = 1;
     loop {
-        let mut large = hedgerow_signer::RecordBuilder::new(support::NETWORK, key.device_id(), "air".parse().unwrap());
+        let mut large = hedgerow_signer::RecordBuilder::new(
+            support::NETWORK,
+            key.device_id(),
+            "air".parse().unwrap(),
+        );
         for _ in 0..10 {
-            large.push(hedgerow_signer::reading(sequence, 0, "x/y", &[0; 60_000]).unwrap()).unwrap();
+            large
+                .push(hedgerow_signer::reading(sequence, 0, "x/y", &[0; 60_000]).unwrap())
+                .unwrap();
             sequence += 1;
         }
         answer = ask(at, "POST", "/records", &large.sign(&key).unwrap()).await;
@@ -252,10 +406,17 @@ async fn a_node_without_a_door_answers_questions_only() {
     let network = Fake::new();
     let key = device(Algorithm::Ed25519, 1);
     network.register("meter", &key);
-    let server = HttpOnly::start(&config().http, network.clone(), None).await.unwrap();
+    let server = HttpOnly::start(&config().http, network.clone(), None)
+        .await
+        .unwrap();
     let at = server.address().unwrap();
     assert_eq!(ask(at, "GET", "/devices/meter", b"").await.status, 200);
-    ask(at, "POST", "/records", &record(&key, "air", 0)).await.problem(501, "no-door");
-    assert_eq!(ask(at, "GET", "/status", b"").await.json()["gateway"], Value::Null);
+    ask(at, "POST", "/records", &record(&key, "air", 0))
+        .await
+        .problem(501, "no-door");
+    assert_eq!(
+        ask(at, "GET", "/status", b"").await.json()["gateway"],
+        Value::Null
+    );
     server.shutdown().await;
 }

@@ -11,7 +11,8 @@ use hedgerow_records::{Algorithm, Record};
 use hedgerow_signer::DeviceKey;
 use hedgerow_wire::{decode, encode};
 use rumqttc::{
-    AsyncClient as OldClient, Event as OldEvent, MqttOptions as OldOptions, Packet as OldPacket, QoS as OldQos,
+    AsyncClient as OldClient, Event as OldEvent, MqttOptions as OldOptions, Packet as OldPacket,
+    QoS as OldQos,
     v5::{
         AsyncClient, Event, EventLoop, MqttOptions,
         mqttbytes::{
@@ -53,20 +54,32 @@ fn json(packet: &Packet) -> Option<Value> {
 }
 
 async fn listen(client: &AsyncClient, events: &mut EventLoop, device: &DeviceKey) {
-    client.subscribe(receipts_topic(device.device_id()), QoS::AtLeastOnce).await.unwrap();
-    next(events, |packet| matches!(packet, Packet::SubAck(_)).then_some(())).await;
+    client
+        .subscribe(receipts_topic(device.device_id()), QoS::AtLeastOnce)
+        .await
+        .unwrap();
+    next(events, |packet| {
+        matches!(packet, Packet::SubAck(_)).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn a_record_is_accepted_then_final_and_its_proof_holds() {
     let (dir, network) = (tempfile::tempdir().unwrap(), Fake::new());
     let gateway = start(&config(), dir.path(), &network).await;
-    for (seed, algorithm) in [Algorithm::Ed25519, Algorithm::P256, Algorithm::Secp256k1].into_iter().enumerate() {
+    for (seed, algorithm) in [Algorithm::Ed25519, Algorithm::P256, Algorithm::Secp256k1]
+        .into_iter()
+        .enumerate()
+    {
         let key = device(algorithm, seed as u8 + 1);
         network.register(algorithm.as_str(), &key);
         let (client, mut events) = AsyncClient::new(options(&gateway, algorithm.as_str()), 16);
         listen(&client, &mut events, &key).await;
-        client.publish(RECORDS, QoS::AtLeastOnce, false, record(&key, "air", 7)).await.unwrap();
+        client
+            .publish(RECORDS, QoS::AtLeastOnce, false, record(&key, "air", 7))
+            .await
+            .unwrap();
         let (mut acked, mut accepted) = (false, false);
         let finale = next(&mut events, |packet| {
             if let Packet::PubAck(ack) = packet {
@@ -86,7 +99,10 @@ async fn a_record_is_accepted_then_final_and_its_proof_holds() {
         assert!(acked && accepted);
         assert_eq!(finale["status"], "final", "{finale}");
         assert_eq!(finale["stream"], format!("{algorithm}/air"));
-        assert_eq!((finale["sequence"].as_u64(), finale["appended"].as_u64()), (Some(7), Some(1)));
+        assert_eq!(
+            (finale["sequence"].as_u64(), finale["appended"].as_u64()),
+            (Some(7), Some(1))
+        );
         let proof = STANDARD.decode(finale["proof"].as_str().unwrap()).unwrap();
         let proof: Proof = decode(&proof, hedgerow_proofs::MAX_PROOF).unwrap();
         let proved = proof.verify(&network.trust()).unwrap();
@@ -101,13 +117,26 @@ async fn mqtt_3_with_qos_2_and_a_topic_of_the_device() {
     let key = device(Algorithm::P256, 1);
     network.register("meter", &key);
     let gateway = start(&config(), dir.path(), &network).await;
-    let mut options = OldOptions::new("meter", "127.0.0.1", gateway.addresses().mqtt.unwrap().port());
+    let mut options = OldOptions::new(
+        "meter",
+        "127.0.0.1",
+        gateway.addresses().mqtt.unwrap().port(),
+    );
     options.set_max_packet_size(1 << 20, 1 << 20);
     let (client, mut events) = OldClient::new(options, 16);
-    client.subscribe(receipts_topic(key.device_id()), OldQos::ExactlyOnce).await.unwrap();
+    client
+        .subscribe(receipts_topic(key.device_id()), OldQos::ExactlyOnce)
+        .await
+        .unwrap();
     let topic = format!("{RECORDS}/{}", hex_of(key.device_id()));
-    client.publish(&topic, OldQos::ExactlyOnce, false, record(&key, "power", 0)).await.unwrap();
-    client.publish(&topic, OldQos::ExactlyOnce, false, &b"not a record"[..]).await.unwrap();
+    client
+        .publish(&topic, OldQos::ExactlyOnce, false, record(&key, "power", 0))
+        .await
+        .unwrap();
+    client
+        .publish(&topic, OldQos::ExactlyOnce, false, &b"not a record"[..])
+        .await
+        .unwrap();
     let (mut completed, mut heard) = (0, Vec::new());
     timeout(PATIENCE, async {
         while completed < 2 || heard.len() < 3 {
@@ -137,16 +166,25 @@ async fn what_is_wrong_is_said_and_changes_nothing() {
     let (client, mut events) = AsyncClient::new(options(&gateway, "a"), 16);
     listen(&client, &mut events, &stranger).await;
 
-    client.publish(RECORDS, QoS::AtLeastOnce, false, vec![1, 2, 3]).await.unwrap();
+    client
+        .publish(RECORDS, QoS::AtLeastOnce, false, vec![1, 2, 3])
+        .await
+        .unwrap();
     let reason = next(&mut events, |packet| match packet {
-        Packet::PubAck(ack) => Some((ack.reason, ack.properties.clone().unwrap().reason_string.unwrap())),
+        Packet::PubAck(ack) => Some((
+            ack.reason,
+            ack.properties.clone().unwrap().reason_string.unwrap(),
+        )),
         _ => None,
     })
     .await;
     assert_eq!(reason.0, PubAckReason::PayloadFormatInvalid);
     assert!(reason.1.starts_with("malformed"), "{}", reason.1);
 
-    client.publish(RECORDS, QoS::ExactlyOnce, false, vec![1, 2, 3]).await.unwrap();
+    client
+        .publish(RECORDS, QoS::ExactlyOnce, false, vec![1, 2, 3])
+        .await
+        .unwrap();
     let reason = next(&mut events, |packet| match packet {
         Packet::PubRec(rec) => Some(rec.reason),
         _ => None,
@@ -156,7 +194,10 @@ async fn what_is_wrong_is_said_and_changes_nothing() {
 
     // Another device's topic.
     let topic = format!("{RECORDS}/{}", hex_of(known.device_id()));
-    client.publish(topic, QoS::AtLeastOnce, false, record(&stranger, "air", 0)).await.unwrap();
+    client
+        .publish(topic, QoS::AtLeastOnce, false, record(&stranger, "air", 0))
+        .await
+        .unwrap();
     let reason = next(&mut events, |packet| match packet {
         Packet::PubAck(ack) => Some(ack.reason),
         _ => None,
@@ -165,16 +206,33 @@ async fn what_is_wrong_is_said_and_changes_nothing() {
     assert_eq!(reason, PubAckReason::NotAuthorized);
 
     // A device that nobody registered: durable here, refused by the ledger.
-    client.publish(RECORDS, QoS::AtLeastOnce, false, record(&stranger, "air", 0)).await.unwrap();
-    let message = next(&mut events, |packet| json(packet).filter(|message| message["status"] == "rejected")).await;
+    client
+        .publish(
+            RECORDS,
+            QoS::AtLeastOnce,
+            false,
+            record(&stranger, "air", 0),
+        )
+        .await
+        .unwrap();
+    let message = next(&mut events, |packet| {
+        json(packet).filter(|message| message["status"] == "rejected")
+    })
+    .await;
     assert_eq!(message["code"], "unknown-device", "{message}");
 
     // A record with another signature under it.
     let mut forged = record(&known, "air", 0);
     *forged.last_mut().unwrap() ^= 1;
     listen(&client, &mut events, &known).await;
-    client.publish(RECORDS, QoS::AtLeastOnce, false, forged).await.unwrap();
-    let message = next(&mut events, |packet| json(packet).filter(|message| message["status"] == "rejected")).await;
+    client
+        .publish(RECORDS, QoS::AtLeastOnce, false, forged)
+        .await
+        .unwrap();
+    let message = next(&mut events, |packet| {
+        json(packet).filter(|message| message["status"] == "rejected")
+    })
+    .await;
     assert_eq!(message["code"], "bad-signature", "{message}");
     assert_eq!(network.length("known/air"), 0);
     gateway.shutdown().await;
@@ -190,7 +248,15 @@ async fn what_was_acknowledged_survives_a_restart_exactly_once() {
     let gateway = start(&config(), dir.path(), &network).await;
     let (client, mut events) = AsyncClient::new(options(&gateway, "a"), 256);
     for sequence in 0..50 {
-        client.publish(RECORDS, QoS::AtLeastOnce, false, record(&key, "power", sequence)).await.unwrap();
+        client
+            .publish(
+                RECORDS,
+                QoS::AtLeastOnce,
+                false,
+                record(&key, "power", sequence),
+            )
+            .await
+            .unwrap();
     }
     let mut acked = 0;
     next(&mut events, |packet| {
@@ -203,12 +269,24 @@ async fn what_was_acknowledged_survives_a_restart_exactly_once() {
     drop(gateway); // no good-bye: tasks are cut off where they are
     network.stall(false);
     let gateway = start(&config(), dir.path(), &network).await;
-    until("the backlog to become final", || network.length("meter/power") == 50).await;
+    until("the backlog to become final", || {
+        network.length("meter/power") == 50
+    })
+    .await;
     let (client, mut events) = AsyncClient::new(options(&gateway, "a"), 256);
     listen(&client, &mut events, &key).await;
-    client.publish(RECORDS, QoS::AtLeastOnce, false, record(&key, "power", 20)).await.unwrap();
-    let message = next(&mut events, |packet| json(packet).filter(|message| message["status"] == "final")).await;
-    assert_eq!((message["appended"].as_u64(), message["duplicates"].as_u64()), (Some(0), Some(1)));
+    client
+        .publish(RECORDS, QoS::AtLeastOnce, false, record(&key, "power", 20))
+        .await
+        .unwrap();
+    let message = next(&mut events, |packet| {
+        json(packet).filter(|message| message["status"] == "final")
+    })
+    .await;
+    assert_eq!(
+        (message["appended"].as_u64(), message["duplicates"].as_u64()),
+        (Some(0), Some(1))
+    );
     assert_eq!(network.length("meter/power"), 50);
     until("the spool to be empty", || gateway.backlog().0 == 0).await;
     gateway.shutdown().await;
@@ -228,14 +306,23 @@ async fn a_full_store_pushes_back() {
     // Large readings, so that it is quick.
     let large = |sequence| {
         let name = "power".parse().unwrap();
-        let mut builder = hedgerow_signer::RecordBuilder::new(support::NETWORK, key.device_id(), name);
+        let mut builder =
+            hedgerow_signer::RecordBuilder::new(support::NETWORK, key.device_id(), name);
         let payload = vec![7; 60_000];
-        builder.push(hedgerow_signer::reading(sequence, 0, "application/octet-stream", &payload).unwrap()).unwrap();
+        builder
+            .push(
+                hedgerow_signer::reading(sequence, 0, "application/octet-stream", &payload)
+                    .unwrap(),
+            )
+            .unwrap();
         builder.sign(&key).unwrap()
     };
     let (mut taken, mut sequence) = (0, 0);
     let text = loop {
-        client.publish(RECORDS, QoS::AtLeastOnce, false, large(sequence)).await.unwrap();
+        client
+            .publish(RECORDS, QoS::AtLeastOnce, false, large(sequence))
+            .await
+            .unwrap();
         sequence += 1;
         let ack = next(&mut events, |packet| match packet {
             Packet::PubAck(ack) => Some(ack.clone()),
@@ -248,7 +335,10 @@ async fn a_full_store_pushes_back() {
             other => panic!("{other:?}"),
         }
     };
-    assert!(text.contains("full") && text.contains("spool.budget_bytes"), "{text}");
+    assert!(
+        text.contains("full") && text.contains("spool.budget_bytes"),
+        "{text}"
+    );
     assert!((30..=35).contains(&taken), "{taken}");
 
     // An MQTT 3.1.1 client is disconnected without an acknowledgement, and so keeps its record.
@@ -258,11 +348,16 @@ async fn a_full_store_pushes_back() {
         old.set_max_packet_size(1 << 20, 1 << 20);
         OldClient::new(old, 16)
     };
-    old_client.publish(RECORDS, OldQos::AtLeastOnce, false, large(1000)).await.unwrap();
+    old_client
+        .publish(RECORDS, OldQos::AtLeastOnce, false, large(1000))
+        .await
+        .unwrap();
     timeout(PATIENCE, async {
         loop {
             match old_events.poll().await {
-                Ok(OldEvent::Incoming(OldPacket::PubAck(_))) => panic!("acknowledged, but not durable"),
+                Ok(OldEvent::Incoming(OldPacket::PubAck(_))) => {
+                    panic!("acknowledged, but not durable")
+                }
                 Ok(_) => {}
                 Err(_) => return,
             }
@@ -273,9 +368,15 @@ async fn a_full_store_pushes_back() {
     drop((old_client, old_events));
 
     network.stall(false);
-    until("all that was acknowledged to be final", || network.length("meter/power") == taken).await;
+    until("all that was acknowledged to be final", || {
+        network.length("meter/power") == taken
+    })
+    .await;
     until("the store to be empty", || gateway.backlog().0 == 0).await;
-    client.publish(RECORDS, QoS::AtLeastOnce, false, record(&key, "air", 0)).await.unwrap();
+    client
+        .publish(RECORDS, QoS::AtLeastOnce, false, record(&key, "air", 0))
+        .await
+        .unwrap();
     let reason = next(&mut events, |packet| match packet {
         Packet::PubAck(ack) => Some(ack.reason),
         _ => None,
@@ -295,7 +396,15 @@ async fn records_are_bundled() {
     let gateway = start(&config(), dir.path(), &network).await;
     let (client, mut events) = AsyncClient::new(options(&gateway, "a"), 2048);
     for sequence in 0..1000 {
-        client.publish(RECORDS, QoS::AtLeastOnce, false, record(&key, "power", sequence)).await.unwrap();
+        client
+            .publish(
+                RECORDS,
+                QoS::AtLeastOnce,
+                false,
+                record(&key, "power", sequence),
+            )
+            .await
+            .unwrap();
     }
     let mut acked = 0;
     next(&mut events, |packet| {
@@ -316,10 +425,22 @@ async fn it_is_a_broker_too() {
     let (dir, network) = (tempfile::tempdir().unwrap(), Fake::new());
     let gateway = start(&config(), dir.path(), &network).await;
     let mut first = options(&gateway, "first");
-    first.set_last_will(rumqttc::v5::mqttbytes::v5::LastWill::new("plant/first", "gone", QoS::AtLeastOnce, true, None));
+    first.set_last_will(rumqttc::v5::mqttbytes::v5::LastWill::new(
+        "plant/first",
+        "gone",
+        QoS::AtLeastOnce,
+        true,
+        None,
+    ));
     let (client, mut events) = AsyncClient::new(first, 16);
-    client.publish("plant/state", QoS::AtLeastOnce, true, "on").await.unwrap();
-    next(&mut events, |packet| matches!(packet, Packet::PubAck(_)).then_some(())).await;
+    client
+        .publish("plant/state", QoS::AtLeastOnce, true, "on")
+        .await
+        .unwrap();
+    next(&mut events, |packet| {
+        matches!(packet, Packet::PubAck(_)).then_some(())
+    })
+    .await;
     drop((client, events)); // without DISCONNECT
     let (client, mut events) = AsyncClient::new(options(&gateway, "second"), 16);
     client.subscribe("plant/#", QoS::AtLeastOnce).await.unwrap();
@@ -343,7 +464,9 @@ fn certificate(
 ) -> (String, rcgen::KeyPair, rcgen::CertificateParams) {
     let key = rcgen::KeyPair::generate_for(algorithm).unwrap();
     let mut parameters = rcgen::CertificateParams::new(vec![name.to_owned()]).unwrap();
-    parameters.distinguished_name.push(rcgen::DnType::CommonName, name);
+    parameters
+        .distinguished_name
+        .push(rcgen::DnType::CommonName, name);
     let pem = match issuer {
         None => {
             parameters.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
@@ -360,7 +483,11 @@ async fn tls_with_client_certificates_of_devices() {
     let (ca_pem, ca_key, ca) = certificate("authority", &rcgen::PKCS_ECDSA_P256_SHA256, None);
     let issuer = rcgen::Issuer::new(ca, ca_key);
     let (server_pem, server_key, _) = certificate("localhost", &rcgen::PKCS_ED25519, Some(&issuer));
-    for (name, text) in [("ca.pem", &ca_pem), ("server.pem", &server_pem), ("server.key", &server_key.serialize_pem())] {
+    for (name, text) in [
+        ("ca.pem", &ca_pem),
+        ("server.pem", &server_pem),
+        ("server.key", &server_key.serialize_pem()),
+    ] {
         std::fs::write(dir.path().join(name), text).unwrap();
     }
     let mut config = config();
@@ -378,11 +505,15 @@ async fn tls_with_client_certificates_of_devices() {
     let connect = |id: &str, identity: Option<(&str, &rcgen::KeyPair)>| {
         use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
         let mut roots = rustls::RootCertStore::empty();
-        roots.add(CertificateDer::from_pem_slice(ca_pem.as_bytes()).unwrap()).unwrap();
-        let builder = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_root_certificates(roots);
+        roots
+            .add(CertificateDer::from_pem_slice(ca_pem.as_bytes()).unwrap())
+            .unwrap();
+        let builder = rustls::ClientConfig::builder_with_provider(Arc::new(
+            rustls::crypto::ring::default_provider(),
+        ))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots);
         let client = match identity {
             None => builder.with_no_client_auth(),
             Some((pem, key)) => builder
@@ -393,7 +524,9 @@ async fn tls_with_client_certificates_of_devices() {
                 .unwrap(),
         };
         let mut options = MqttOptions::new(id, "localhost", port);
-        options.set_transport(rumqttc::Transport::Tls(rumqttc::TlsConfiguration::Rustls(Arc::new(client))));
+        options.set_transport(rumqttc::Transport::Tls(rumqttc::TlsConfiguration::Rustls(
+            Arc::new(client),
+        )));
         AsyncClient::new(options, 16)
     };
 
@@ -410,10 +543,18 @@ async fn tls_with_client_certificates_of_devices() {
             }
             _ => key.public_key_raw().to_vec(),
         };
-        let device = hedgerow_records::DevicePublicKey::new(device_algorithm, &public).unwrap().device_id();
+        let device = hedgerow_records::DevicePublicKey::new(device_algorithm, &public)
+            .unwrap()
+            .device_id();
         let (client, mut events) = connect(name, Some((&pem, &key)));
-        client.subscribe(receipts_topic(device), QoS::AtLeastOnce).await.unwrap();
-        client.subscribe("hedgerow/v1/receipts/+", QoS::AtLeastOnce).await.unwrap();
+        client
+            .subscribe(receipts_topic(device), QoS::AtLeastOnce)
+            .await
+            .unwrap();
+        client
+            .subscribe("hedgerow/v1/receipts/+", QoS::AtLeastOnce)
+            .await
+            .unwrap();
         let mut codes = Vec::new();
         next(&mut events, |packet| {
             if let Packet::SubAck(ack) = packet {

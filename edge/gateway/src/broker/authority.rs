@@ -15,7 +15,11 @@ pub trait Authority: Send {
     ///
     /// # Errors
     /// The reason for the CONNACK and a text that says what to change.
-    fn connect(&self, identity: Option<&Identity>, connect: &Connect) -> Result<(), (Reason, String)>;
+    fn connect(
+        &self,
+        identity: Option<&Identity>,
+        connect: &Connect,
+    ) -> Result<(), (Reason, String)>;
 
     /// Whether the client may publish to this topic.
     ///

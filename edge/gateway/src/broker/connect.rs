@@ -1,7 +1,7 @@
 //! The beginning and the end of connections and sessions (MQTT 5 §3.1, §3.2, §3.14, §4.1).
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::Arc,
     time::Duration,
 };
@@ -10,16 +10,28 @@ use hedgerow_base::Time;
 use mqtt_protocol_core::mqtt::packet::TopicAliasSend;
 
 use super::{
-    Broker, ConnectionId, Open, Outbox, Output, SessionKey, session::Session, subscriptions, timers::Timer, topic,
+    Broker, ConnectionId, Open, Outbox, Output, SessionKey, session::Session, subscriptions,
+    timers::Timer, topic,
 };
 use crate::codec::{self, Connack, Connect, Disconnect, Reason, Version};
 
 impl Broker {
-    pub(super) fn on_connect(&mut self, now: Time, id: ConnectionId, mut connect: Connect, out: &mut Outbox) {
-        let Some(connection) = self.connections.get(&id) else { return };
+    pub(super) fn on_connect(
+        &mut self,
+        now: Time,
+        id: ConnectionId,
+        mut connect: Connect,
+        out: &mut Outbox,
+    ) {
+        let Some(connection) = self.connections.get(&id) else {
+            return;
+        };
         let identity = connection.identity.clone();
         if let Err((reason, text)) = self.admit(identity.as_deref(), &connect) {
-            let refusal = Connack { refusal: Some((reason, text)), ..Connack::default() };
+            let refusal = Connack {
+                refusal: Some((reason, text)),
+                ..Connack::default()
+            };
             self.send(id, codec::connack(connect.version, &refusal), out);
             self.drop_connection(now, id, out); // [MQTT-3.1.4-2], [MQTT-3.2.0-2]
             return;
@@ -62,7 +74,9 @@ impl Broker {
         }
         connack.session_present = existing.is_some(); // [MQTT-3.2.2-2], [MQTT-3.2.2-3]
         let key = existing.unwrap_or_else(|| self.create_session(now, &client_id, out));
-        let Some(session) = self.sessions.get_mut(&key) else { return };
+        let Some(session) = self.sessions.get_mut(&key) else {
+            return;
+        };
         session.identity.clone_from(&identity);
         session.connection = Some(id);
         session.expiry = expiry;
@@ -75,7 +89,8 @@ impl Broker {
         session.will = connect.will;
         session.resume();
 
-        let silence_max = (keep_alive > 0).then(|| Duration::from_millis(u64::from(keep_alive) * 1500));
+        let silence_max =
+            (keep_alive > 0).then(|| Duration::from_millis(u64::from(keep_alive) * 1500));
         let aliases = connect.topic_alias_maximum.min(self.limits.topic_aliases);
         let open = Open {
             version: connect.version,
@@ -84,12 +99,14 @@ impl Broker {
             heard: now,
             session_expiry: connect.session_expiry,
             problem_information: connect.problem_information,
-            packet_max: connect.maximum_packet_size.map_or(usize::MAX, |max| max as usize),
+            packet_max: connect
+                .maximum_packet_size
+                .map_or(usize::MAX, |max| max as usize),
             quota: usize::from(connect.receive_maximum.min(self.limits.in_flight)),
             aliases_in: BTreeMap::new(),
             aliases_out: (aliases > 0).then(|| TopicAliasSend::new(aliases)),
             unanswered: BTreeSet::new(),
-            pending: 0,
+            answers: VecDeque::new(),
         };
         if let Some(connection) = self.connections.get_mut(&id) {
             connection.open = Some(open);
@@ -101,7 +118,11 @@ impl Broker {
         self.pump(now, key, out);
     }
 
-    fn admit(&self, identity: Option<&super::Identity>, connect: &Connect) -> Result<(), (Reason, String)> {
+    fn admit(
+        &self,
+        identity: Option<&super::Identity>,
+        connect: &Connect,
+    ) -> Result<(), (Reason, String)> {
         if connect.authentication_method {
             let text = "no enhanced authentication is offered: leave out the authentication method";
             return Err((Reason::BadAuthenticationMethod, text.into()));
@@ -121,7 +142,10 @@ impl Broker {
         self.authority.connect(identity, connect)?;
         if let Some(will) = &connect.will {
             if !topic::is_name(&will.message.topic, self.limits.topic_levels) {
-                return Err((Reason::TopicNameInvalid, "the will's topic is not a topic name".into()));
+                return Err((
+                    Reason::TopicNameInvalid,
+                    "the will's topic is not a topic name".into(),
+                ));
             }
             self.authority.publish(identity, &will.message.topic)?;
         }
@@ -130,25 +154,42 @@ impl Broker {
 
     /// The client connects a second time: the first connection ends ([MQTT-3.1.4-3]).
     fn take_over(&mut self, now: Time, key: SessionKey, clean: bool, out: &mut Outbox) {
-        let Some(session) = self.sessions.get_mut(&key) else { return };
-        let Some(old) = session.connection else { return };
+        let Some(session) = self.sessions.get_mut(&key) else {
+            return;
+        };
+        let Some(old) = session.connection else {
+            return;
+        };
         // The session goes on, whatever expiry the old connection had, unless the new one starts clean
         // (§3.1.4: the Session State is taken over before the old connection is closed).
         if !clean {
             session.expiry = session.expiry.max(1);
         }
-        self.fail(now, old, Reason::SessionTakenOver, "another connection uses this client identifier", out);
+        self.fail(
+            now,
+            old,
+            Reason::SessionTakenOver,
+            "another connection uses this client identifier",
+            out,
+        );
     }
 
     fn create_session(&mut self, now: Time, client_id: &Arc<str>, out: &mut Outbox) -> SessionKey {
         if self.sessions.len() >= self.limits.sessions {
-            let idle = self.sessions.iter().filter(|(_, session)| session.connection.is_none());
-            if let Some(oldest) = idle.min_by_key(|(_, session)| session.disconnected).map(|(&key, _)| key) {
+            let idle = self
+                .sessions
+                .iter()
+                .filter(|(_, session)| session.connection.is_none());
+            if let Some(oldest) = idle
+                .min_by_key(|(_, session)| session.disconnected)
+                .map(|(&key, _)| key)
+            {
                 self.end_session(now, oldest, out);
             }
         }
         self.last_session = self.last_session.next();
-        self.sessions.insert(self.last_session, Session::new(client_id.clone(), None));
+        self.sessions
+            .insert(self.last_session, Session::new(client_id.clone(), None));
         self.clients.insert(client_id.clone(), self.last_session);
         self.last_session
     }
@@ -156,7 +197,9 @@ impl Broker {
     /// Ends a session: its will is due ([MQTT-3.1.2-8]), all else is forgotten.
     pub(super) fn end_session(&mut self, now: Time, key: SessionKey, out: &mut Outbox) {
         self.publish_will(now, key, out);
-        let Some(session) = self.sessions.remove(&key) else { return };
+        let Some(session) = self.sessions.remove(&key) else {
+            return;
+        };
         self.clients.remove(&session.client_id);
         self.queued_bytes -= session.queued_bytes;
         for filter in &session.filters {
@@ -174,10 +217,14 @@ impl Broker {
 
     /// The connection is no more: its session waits, or ends.
     pub(super) fn forget_connection(&mut self, now: Time, id: ConnectionId, out: &mut Outbox) {
-        let Some(connection) = self.connections.remove(&id) else { return };
+        let Some(connection) = self.connections.remove(&id) else {
+            return;
+        };
         let Some(open) = connection.open else { return };
         let key = open.session;
-        let Some(session) = self.sessions.get_mut(&key) else { return };
+        let Some(session) = self.sessions.get_mut(&key) else {
+            return;
+        };
         if session.connection != Some(id) {
             return;
         }
@@ -196,7 +243,13 @@ impl Broker {
         self.schedule_will(now, key, out);
     }
 
-    pub(super) fn on_disconnect(&mut self, now: Time, id: ConnectionId, disconnect: &Disconnect, out: &mut Outbox) {
+    pub(super) fn on_disconnect(
+        &mut self,
+        now: Time,
+        id: ConnectionId,
+        disconnect: &Disconnect,
+        out: &mut Outbox,
+    ) {
         let Some(open) = self.open(id) else { return };
         let (key, first) = (open.session, open.session_expiry);
         if let Some(wish) = disconnect.session_expiry {
@@ -205,7 +258,8 @@ impl Broker {
                 self.fail(now, id, Reason::ProtocolError, text, out);
                 return;
             }
-            let longest = u32::try_from(self.limits.session_expiry_max.as_secs()).unwrap_or(u32::MAX);
+            let longest =
+                u32::try_from(self.limits.session_expiry_max.as_secs()).unwrap_or(u32::MAX);
             if let Some(session) = self.sessions.get_mut(&key) {
                 session.expiry = wish.min(longest);
             }
@@ -220,12 +274,20 @@ impl Broker {
     }
 
     pub(super) fn on_keep_alive(&mut self, now: Time, id: ConnectionId, out: &mut Outbox) {
-        let Some(connection) = self.connections.get(&id) else { return };
+        let Some(connection) = self.connections.get(&id) else {
+            return;
+        };
         let throttled = connection.throttled;
         let Some(open) = &connection.open else { return };
-        let Some(silence) = open.silence_max else { return };
+        let Some(silence) = open.silence_max else {
+            return;
+        };
         // While we do not read, the client's silence is ours.
-        let due = if throttled { now.plus(silence) } else { open.heard.plus(silence) };
+        let due = if throttled {
+            now.plus(silence)
+        } else {
+            open.heard.plus(silence)
+        };
         if due > now {
             self.timers.set(due, Timer::KeepAlive(id));
         } else {

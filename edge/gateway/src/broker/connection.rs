@@ -1,5 +1,5 @@
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::Arc,
     time::Duration,
 };
@@ -7,8 +7,8 @@ use std::{
 use hedgerow_base::Time;
 use mqtt_protocol_core::mqtt::packet::TopicAliasSend;
 
-use super::{Identity, SessionKey};
-use crate::codec::Version;
+use super::{Identity, PublicationId, SessionKey};
+use crate::codec::{Qos, Reason, Version};
 
 /// A network connection.
 pub(super) struct Connection {
@@ -38,6 +38,16 @@ pub(super) struct Open {
     pub(super) aliases_out: Option<TopicAliasSend>,
     /// Packet identifiers of QoS > 0 messages that we have not finished answering (§4.9).
     pub(super) unanswered: BTreeSet<u16>,
-    /// How many messages wait for the application.
-    pub(super) pending: usize,
+    /// PUBACKs and PUBRECs that wait for the application, or behind one that does.
+    pub(super) answers: VecDeque<Answer>,
+}
+
+/// A PUBACK or PUBREC to be sent.
+pub(super) struct Answer {
+    pub(super) packet_id: u16,
+    pub(super) qos: Qos,
+    /// The publication that the application has yet to answer, or had.
+    pub(super) publication: Option<PublicationId>,
+    /// The reason and its text, once they are known.
+    pub(super) ready: Option<(Reason, Option<String>)>,
 }

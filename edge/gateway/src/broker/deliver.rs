@@ -28,7 +28,11 @@ impl Broker {
             return Routed::NotRetained;
         }
         let sessions = &self.sessions;
-        let online = |key| sessions.get(&key).is_some_and(|session| session.connection.is_some());
+        let online = |key| {
+            sessions
+                .get(&key)
+                .is_some_and(|session| session.connection.is_some())
+        };
         let matching = self.subscriptions.matching(&message.topic, origin, online);
         if matching.is_empty() {
             return Routed::Nowhere;
@@ -52,15 +56,25 @@ impl Broker {
         delivery: Delivery,
         out: &mut Outbox,
     ) {
-        let Some(session) = self.sessions.get_mut(&key) else { return };
+        let Some(session) = self.sessions.get_mut(&key) else {
+            return;
+        };
         let mut message = message.clone();
         message.qos = message.qos.min(delivery.qos); // §3.8.4: the lesser of the two
         message.retain = retain;
-        let outgoing = Outgoing { message, expires, identifiers: delivery.identifiers };
+        let outgoing = Outgoing {
+            message,
+            expires,
+            identifiers: delivery.identifiers,
+        };
         if outgoing.message.qos == Qos::AtMostOnce {
             let Some(id) = session.connection else { return }; // not kept for one who is away (§4.1)
             let full = |unsent| unsent > self.limits.unsent_bytes;
-            if self.connections.get(&id).is_none_or(|connection| full(connection.unsent)) {
+            if self
+                .connections
+                .get(&id)
+                .is_none_or(|connection| full(connection.unsent))
+            {
                 self.dropped += 1;
             } else {
                 self.transmit(now, id, &outgoing, None, false, out);
@@ -84,11 +98,23 @@ impl Broker {
     /// Sends what waits, within the client's Receive Maximum ([MQTT-3.3.4-7], [MQTT-4.9.0-2]).
     pub(super) fn pump(&mut self, now: Time, key: SessionKey, out: &mut Outbox) {
         loop {
-            let Some(session) = self.sessions.get_mut(&key) else { return };
+            let Some(session) = self.sessions.get_mut(&key) else {
+                return;
+            };
             let Some(id) = session.connection else { return };
-            let Some(open) = self.connections.get(&id).and_then(|connection| connection.open.as_ref()) else { return };
+            let Some(open) = self
+                .connections
+                .get(&id)
+                .and_then(|connection| connection.open.as_ref())
+            else {
+                return;
+            };
             let version = open.version;
-            if let Some(sent) = session.in_flight.iter_mut().find(|sent| sent.stage == Stage::UnsentRelease) {
+            if let Some(sent) = session
+                .in_flight
+                .iter_mut()
+                .find(|sent| sent.stage == Stage::UnsentRelease)
+            {
                 sent.stage = Stage::Released;
                 let packet = codec::pubrel(version, sent.id, Reason::Success, None);
                 self.send(id, packet, out);
@@ -97,8 +123,14 @@ impl Broker {
             if session.unacknowledged() >= open.quota {
                 return;
             }
-            if let Some(at) = session.in_flight.iter().position(|sent| sent.stage == Stage::Unsent) {
-                let Some(sent) = session.in_flight.get_mut(at) else { return };
+            if let Some(at) = session
+                .in_flight
+                .iter()
+                .position(|sent| sent.stage == Stage::Unsent)
+            {
+                let Some(sent) = session.in_flight.get_mut(at) else {
+                    return;
+                };
                 sent.stage = Stage::Sent;
                 let (packet_id, dup, outgoing) = (sent.id, sent.sent_before, sent.outgoing.clone());
                 sent.sent_before = true;
@@ -109,7 +141,9 @@ impl Broker {
                 }
                 continue;
             }
-            let Some(outgoing) = session.queue.pop_front() else { return };
+            let Some(outgoing) = session.queue.pop_front() else {
+                return;
+            };
             let cost = outgoing.message.cost();
             session.queued_bytes -= cost;
             self.queued_bytes -= cost;
@@ -117,7 +151,12 @@ impl Broker {
                 continue; // [MQTT-3.3.2-5]
             }
             let packet_id = session.next_packet_id();
-            session.in_flight.push_back(InFlight { id: packet_id, outgoing, stage: Stage::Unsent, sent_before: false });
+            session.in_flight.push_back(InFlight {
+                id: packet_id,
+                outgoing,
+                stage: Stage::Unsent,
+                sent_before: false,
+            });
         }
     }
 
@@ -131,20 +170,34 @@ impl Broker {
         dup: bool,
         out: &mut Outbox,
     ) -> bool {
-        let Some(open) = self.open_mut(id) else { return false };
+        let Some(open) = self.open_mut(id) else {
+            return false;
+        };
         let message = &outgoing.message;
         // [MQTT-3.3.2-6]: what is left of the message's life, at least a second if it is still alive.
         let left = |at: Time| at.since(now).max(Duration::from_secs(1)).as_secs();
-        let expiry = outgoing.expires.map(|at| u32::try_from(left(at)).unwrap_or(u32::MAX));
-        let alias = open.aliases_out.as_mut().map(|aliases| match aliases.find_by_topic(&message.topic) {
-            Some(known) => {
-                aliases.get(known);
-                (known, true)
-            }
-            None => (aliases.get_lru_alias(), false),
-        });
-        let packet: Option<Bytes> =
-            codec::publish(open.version, message, packet_id, dup, expiry, &outgoing.identifiers, alias);
+        let expiry = outgoing
+            .expires
+            .map(|at| u32::try_from(left(at)).unwrap_or(u32::MAX));
+        let alias =
+            open.aliases_out
+                .as_mut()
+                .map(|aliases| match aliases.find_by_topic(&message.topic) {
+                    Some(known) => {
+                        aliases.get(known);
+                        (known, true)
+                    }
+                    None => (aliases.get_lru_alias(), false),
+                });
+        let packet: Option<Bytes> = codec::publish(
+            open.version,
+            message,
+            packet_id,
+            dup,
+            expiry,
+            &outgoing.identifiers,
+            alias,
+        );
         let went = self.try_send(id, packet, out);
         if went
             && let Some((number, false)) = alias
@@ -158,20 +211,45 @@ impl Broker {
         went
     }
 
-    pub(super) fn on_puback(&mut self, now: Time, key: SessionKey, packet_id: u16, out: &mut Outbox) {
-        if self.sessions.get_mut(&key).is_some_and(|session| session.acknowledge(packet_id)) {
+    pub(super) fn on_puback(
+        &mut self,
+        now: Time,
+        key: SessionKey,
+        packet_id: u16,
+        out: &mut Outbox,
+    ) {
+        if self
+            .sessions
+            .get_mut(&key)
+            .is_some_and(|session| session.acknowledge(packet_id))
+        {
             self.pump(now, key, out);
         }
     }
 
-    pub(super) fn on_pubrec(&mut self, now: Time, key: SessionKey, packet_id: u16, reason: u8, out: &mut Outbox) {
-        let Some(session) = self.sessions.get_mut(&key) else { return };
+    pub(super) fn on_pubrec(
+        &mut self,
+        now: Time,
+        key: SessionKey,
+        packet_id: u16,
+        reason: u8,
+        out: &mut Outbox,
+    ) {
+        let Some(session) = self.sessions.get_mut(&key) else {
+            return;
+        };
         let Some(id) = session.connection else { return };
-        let of_this = |sent: &&mut InFlight| sent.id == packet_id && sent.outgoing.message.qos == Qos::ExactlyOnce;
+        let of_this = |sent: &&mut InFlight| {
+            sent.id == packet_id && sent.outgoing.message.qos == Qos::ExactlyOnce
+        };
         let found = session.in_flight.iter_mut().find(of_this);
         let Some(sent) = found else {
             let version = self.open(id).map_or(Version::V5, |open| open.version);
-            self.send(id, codec::pubrel(version, packet_id, Reason::PacketIdentifierNotFound, None), out);
+            self.send(
+                id,
+                codec::pubrel(version, packet_id, Reason::PacketIdentifierNotFound, None),
+                out,
+            );
             return;
         };
         if reason >= 0x80 {
@@ -183,8 +261,18 @@ impl Broker {
         self.pump(now, key, out);
     }
 
-    pub(super) fn on_pubcomp(&mut self, now: Time, key: SessionKey, packet_id: u16, out: &mut Outbox) {
-        if self.sessions.get_mut(&key).is_some_and(|session| session.complete(packet_id)) {
+    pub(super) fn on_pubcomp(
+        &mut self,
+        now: Time,
+        key: SessionKey,
+        packet_id: u16,
+        out: &mut Outbox,
+    ) {
+        if self
+            .sessions
+            .get_mut(&key)
+            .is_some_and(|session| session.complete(packet_id))
+        {
             self.pump(now, key, out);
         }
     }

@@ -173,14 +173,29 @@ impl Broker {
     }
 
     /// A network connection was made. Beyond the limit it is closed at once.
-    pub fn connected(&mut self, now: Time, id: ConnectionId, identity: Option<Arc<Identity>>, out: &mut Outbox) {
+    pub fn connected(
+        &mut self,
+        now: Time,
+        id: ConnectionId,
+        identity: Option<Arc<Identity>>,
+        out: &mut Outbox,
+    ) {
         if self.connections.len() >= self.limits.connections {
             // No CONNECT was read, so neither version's CONNACK may be sent.
             out.push(Output::Close { connection: id });
             return;
         }
-        self.connections.insert(id, Connection { identity, open: None, unsent: 0, throttled: false });
-        self.timers.set(now.plus(self.limits.connect_timeout), Timer::Connect(id));
+        self.connections.insert(
+            id,
+            Connection {
+                identity,
+                open: None,
+                unsent: 0,
+                throttled: false,
+            },
+        );
+        self.timers
+            .set(now.plus(self.limits.connect_timeout), Timer::Connect(id));
     }
 
     /// Which MQTT the connection speaks, once its CONNECT was taken.
@@ -191,7 +206,9 @@ impl Broker {
 
     /// A packet came.
     pub fn packet(&mut self, now: Time, id: ConnectionId, packet: Packet, out: &mut Outbox) {
-        let Some(connection) = self.connections.get_mut(&id) else { return };
+        let Some(connection) = self.connections.get_mut(&id) else {
+            return;
+        };
         let Some(open) = connection.open.as_mut() else {
             match packet {
                 Packet::Connect(connect) => self.on_connect(now, id, *connect, out),
@@ -207,7 +224,9 @@ impl Broker {
             }
             Packet::Publish(publish) => self.on_publish(now, id, *publish, out),
             Packet::Puback(packet_id, _) => self.on_puback(now, session, packet_id, out),
-            Packet::Pubrec(packet_id, reason) => self.on_pubrec(now, session, packet_id, reason, out),
+            Packet::Pubrec(packet_id, reason) => {
+                self.on_pubrec(now, session, packet_id, reason, out)
+            }
             Packet::Pubrel(packet_id, _) => self.on_pubrel(id, packet_id, out),
             Packet::Pubcomp(packet_id, _) => self.on_pubcomp(now, session, packet_id, out),
             Packet::Subscribe(subscribe) => self.on_subscribe(now, id, subscribe, out),
@@ -215,14 +234,28 @@ impl Broker {
             Packet::Pingreq => self.send(id, Some(codec::pingresp()), out),
             Packet::Disconnect(disconnect) => self.on_disconnect(now, id, &disconnect, out),
             Packet::Auth => {
-                self.fail(now, id, Reason::ProtocolError, "AUTH without an authentication method", out);
+                self.fail(
+                    now,
+                    id,
+                    Reason::ProtocolError,
+                    "AUTH without an authentication method",
+                    out,
+                );
             }
         }
     }
 
     /// Bytes came that are not a packet: the connection ends, and the client is told why where its version can.
-    pub fn malformed(&mut self, now: Time, id: ConnectionId, error: &DecodeError, out: &mut Outbox) {
-        let Some(connection) = self.connections.get(&id) else { return };
+    pub fn malformed(
+        &mut self,
+        now: Time,
+        id: ConnectionId,
+        error: &DecodeError,
+        out: &mut Outbox,
+    ) {
+        let Some(connection) = self.connections.get(&id) else {
+            return;
+        };
         if connection.open.is_some() {
             self.fail(now, id, error.reason, &error.text, out);
             return;
@@ -257,7 +290,11 @@ impl Broker {
         while let Some(timer) = self.timers.pop(now) {
             match timer {
                 Timer::Connect(id) => {
-                    if self.connections.get(&id).is_some_and(|connection| connection.open.is_none()) {
+                    if self
+                        .connections
+                        .get(&id)
+                        .is_some_and(|connection| connection.open.is_none())
+                    {
                         self.drop_connection(now, id, out);
                     }
                 }
@@ -284,7 +321,13 @@ impl Broker {
     pub fn shut_down(&mut self, now: Time, out: &mut Outbox) {
         let all: Vec<ConnectionId> = self.connections.keys().copied().collect();
         for id in all {
-            self.fail(now, id, Reason::ServerShuttingDown, "the gateway is shutting down", out);
+            self.fail(
+                now,
+                id,
+                Reason::ServerShuttingDown,
+                "the gateway is shutting down",
+                out,
+            );
         }
     }
 
@@ -317,8 +360,14 @@ impl Broker {
     /// Sends a packet, unless it is larger than the client takes ([MQTT-3.1.2-24], [MQTT-3.1.2-25]).
     /// Says whether it went out.
     fn try_send(&mut self, id: ConnectionId, packet: Option<Bytes>, out: &mut Outbox) -> bool {
-        let (Some(packet), Some(connection)) = (packet, self.connections.get_mut(&id)) else { return false };
-        if connection.open.as_ref().is_some_and(|open| packet.len() > open.packet_max) {
+        let (Some(packet), Some(connection)) = (packet, self.connections.get_mut(&id)) else {
+            return false;
+        };
+        if connection
+            .open
+            .as_ref()
+            .is_some_and(|open| packet.len() > open.packet_max)
+        {
             return false;
         }
         connection.unsent += packet.len();
@@ -349,7 +398,9 @@ impl Broker {
 
     /// Ends a connection for a reason, which MQTT 5 tells the client (§4.13).
     fn fail(&mut self, now: Time, id: ConnectionId, reason: Reason, text: &str, out: &mut Outbox) {
-        if self.open(id).is_some_and(|open| open.version == Version::V5)
+        if self
+            .open(id)
+            .is_some_and(|open| open.version == Version::V5)
             && !self.try_send(id, codec::disconnect(reason, Some(text)), out)
         {
             self.send(id, codec::disconnect(reason, None), out);

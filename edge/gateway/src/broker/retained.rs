@@ -25,7 +25,13 @@ impl Retained {
 
     /// Keeps the message, or forgets the topic's when the payload is empty ([MQTT-3.3.1-5], [-6], [-7]).
     /// Says false when there is no room for it; the topic's earlier message is then kept.
-    pub(super) fn put(&mut self, now: Time, message: &Message, expires: Option<Time>, limits: &Limits) -> bool {
+    pub(super) fn put(
+        &mut self,
+        now: Time,
+        message: &Message,
+        expires: Option<Time>,
+        limits: &Limits,
+    ) -> bool {
         if message.payload.is_empty() {
             self.remove(&message.topic);
             return true;
@@ -38,7 +44,13 @@ impl Retained {
         }
         self.remove(&message.topic);
         self.bytes += message.cost();
-        self.messages.insert(message.topic.clone(), RetainedMessage { message: message.clone(), expires });
+        self.messages.insert(
+            message.topic.clone(),
+            RetainedMessage {
+                message: message.clone(),
+                expires,
+            },
+        );
         true
     }
 
@@ -70,7 +82,13 @@ impl Retained {
     pub(super) fn matching(&self, now: Time, pattern: &str) -> Vec<RetainedMessage> {
         let alive = |kept: &&RetainedMessage| kept.expires.is_none_or(|at| at > now);
         if !pattern.contains(['+', '#']) {
-            return self.messages.get(pattern).filter(alive).cloned().into_iter().collect();
+            return self
+                .messages
+                .get(pattern)
+                .filter(alive)
+                .cloned()
+                .into_iter()
+                .collect();
         }
         let matching = |(name, kept): (&Arc<str>, &RetainedMessage)| {
             (topic::matches(pattern, name) && alive(&kept)).then(|| kept.clone())

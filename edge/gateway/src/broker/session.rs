@@ -103,7 +103,10 @@ impl Session {
 
     /// How many messages wait for the client's acknowledgement on this connection (§4.9).
     pub(super) fn unacknowledged(&self) -> usize {
-        self.in_flight.iter().filter(|sent| matches!(sent.stage, Stage::Sent | Stage::Released)).count()
+        self.in_flight
+            .iter()
+            .filter(|sent| matches!(sent.stage, Stage::Sent | Stage::Released))
+            .count()
     }
 
     /// On a new connection, everything in flight is sent again, in its order ([MQTT-4.4.0-1]).
@@ -127,7 +130,13 @@ impl Session {
     }
 
     fn settle(&mut self, id: u16, which: impl Fn(&InFlight) -> bool) -> bool {
-        let Some(at) = self.in_flight.iter().position(|sent| sent.id == id && which(sent)) else { return false };
+        let Some(at) = self
+            .in_flight
+            .iter()
+            .position(|sent| sent.id == id && which(sent))
+        else {
+            return false;
+        };
         self.in_flight.remove(at);
         true
     }

@@ -10,10 +10,25 @@ use super::{
 use crate::codec::{self, Qos, Reason, RetainHandling, Subscribe, SubscribeRequest, Unsubscribe};
 
 impl Broker {
-    pub(super) fn on_subscribe(&mut self, now: Time, id: ConnectionId, subscribe: Subscribe, out: &mut Outbox) {
-        let Some(key) = self.open(id).map(|open| open.session) else { return };
-        let Subscribe { packet_id, identifier, requests } = subscribe;
-        if requests.iter().any(|request| request.no_local && request.filter.starts_with("$share/")) {
+    pub(super) fn on_subscribe(
+        &mut self,
+        now: Time,
+        id: ConnectionId,
+        subscribe: Subscribe,
+        out: &mut Outbox,
+    ) {
+        let Some(key) = self.open(id).map(|open| open.session) else {
+            return;
+        };
+        let Subscribe {
+            packet_id,
+            identifier,
+            requests,
+        } = subscribe;
+        if requests
+            .iter()
+            .any(|request| request.no_local && request.filter.starts_with("$share/"))
+        {
             let text = "No Local on a shared subscription"; // [MQTT-3.8.3-4]
             self.fail(now, id, Reason::ProtocolError, text, out);
             return;
@@ -64,22 +79,32 @@ impl Broker {
     ) -> Result<(Reason, bool), (Reason, String)> {
         let filter = Filter::parse(&request.filter, self.limits.topic_levels)
             .map_err(|text| (Reason::TopicFilterInvalid, text.to_owned()))?;
-        let identity = self.connections.get(&id).and_then(|connection| connection.identity.as_deref());
+        let identity = self
+            .connections
+            .get(&id)
+            .and_then(|connection| connection.identity.as_deref());
         self.authority.subscribe(identity, filter.pattern)?;
         let max = self.limits.subscriptions_per_session;
         let Some(session) = self.sessions.get_mut(&key) else {
             return Err((Reason::UnspecifiedError, "the session is gone".into()));
         };
         if session.filters.len() >= max && !session.filters.contains(&request.filter) {
-            return Err((Reason::QuotaExceeded, format!("a session has at most {max} subscriptions")));
+            return Err((
+                Reason::QuotaExceeded,
+                format!("a session has at most {max} subscriptions"),
+            ));
         }
         session.filters.insert(request.filter.clone());
-        let new = self.subscriptions.insert(filter, key, Subscription {
-            qos: request.qos,
-            no_local: request.no_local,
-            retain_as_published: request.retain_as_published,
-            identifier,
-        });
+        let new = self.subscriptions.insert(
+            filter,
+            key,
+            Subscription {
+                qos: request.qos,
+                no_local: request.no_local,
+                retain_as_published: request.retain_as_published,
+                identifier,
+            },
+        );
         let granted = match request.qos {
             Qos::AtMostOnce => Reason::Success,
             Qos::AtLeastOnce => Reason::GrantedQos1,
@@ -88,7 +113,12 @@ impl Broker {
         Ok((granted, new))
     }
 
-    pub(super) fn on_unsubscribe(&mut self, id: ConnectionId, unsubscribe: &Unsubscribe, out: &mut Outbox) {
+    pub(super) fn on_unsubscribe(
+        &mut self,
+        id: ConnectionId,
+        unsubscribe: &Unsubscribe,
+        out: &mut Outbox,
+    ) {
         let Some(open) = self.open(id) else { return };
         let (version, key) = (open.version, open.session);
         let mut reasons = Vec::with_capacity(unsubscribe.filters.len());
@@ -108,6 +138,10 @@ impl Broker {
             };
             reasons.push(reason);
         }
-        self.send(id, codec::unsuback(version, unsubscribe.packet_id, &reasons), out); // [MQTT-3.10.4-4]
+        self.send(
+            id,
+            codec::unsuback(version, unsubscribe.packet_id, &reasons),
+            out,
+        ); // [MQTT-3.10.4-4]
     }
 }

@@ -29,7 +29,7 @@ struct Group {
 
 #[derive(Debug, Default)]
 struct Node {
-    children: BTreeMap<Box<str>, Node>,
+    children: BTreeMap<Box<str>, Self>,
     direct: BTreeMap<SessionKey, Subscription>,
     shared: BTreeMap<Box<str>, Group>,
 }
@@ -48,7 +48,12 @@ pub(super) struct Subscriptions {
 
 impl Subscriptions {
     /// Adds or replaces a subscription ([MQTT-3.8.4-3]); says whether there was none.
-    pub(super) fn insert(&mut self, filter: Filter<'_>, session: SessionKey, subscription: Subscription) -> bool {
+    pub(super) fn insert(
+        &mut self,
+        filter: Filter<'_>,
+        session: SessionKey,
+        subscription: Subscription,
+    ) -> bool {
         let mut node = &mut self.root;
         for level in filter.pattern.split('/') {
             node = node.children.entry(level.into()).or_default();
@@ -62,12 +67,19 @@ impl Subscriptions {
 
     /// Takes a subscription out; says whether there was one.
     pub(super) fn remove(&mut self, filter: Filter<'_>, session: SessionKey) -> bool {
-        fn go(node: &mut Node, levels: &mut std::str::Split<'_, char>, share: Option<&str>, session: SessionKey) -> bool {
+        fn go(
+            node: &mut Node,
+            levels: &mut std::str::Split<'_, char>,
+            share: Option<&str>,
+            session: SessionKey,
+        ) -> bool {
             let Some(level) = levels.next() else {
                 return match share {
                     None => node.direct.remove(&session).is_some(),
                     Some(name) => {
-                        let Some(group) = node.shared.get_mut(name) else { return false };
+                        let Some(group) = node.shared.get_mut(name) else {
+                            return false;
+                        };
                         let there = group.members.remove(&session).is_some();
                         if group.members.is_empty() {
                             node.shared.remove(name);
@@ -76,14 +88,21 @@ impl Subscriptions {
                     }
                 };
             };
-            let Some(child) = node.children.get_mut(level) else { return false };
+            let Some(child) = node.children.get_mut(level) else {
+                return false;
+            };
             let there = go(child, levels, share, session);
             if child.is_empty() {
                 node.children.remove(level);
             }
             there
         }
-        go(&mut self.root, &mut filter.pattern.split('/'), filter.share, session)
+        go(
+            &mut self.root,
+            &mut filter.pattern.split('/'),
+            filter.share,
+            session,
+        )
     }
 
     /// Whether any subscription matches.
@@ -95,8 +114,14 @@ impl Subscriptions {
             let Some((level, rest)) = levels.split_first() else {
                 return !node.direct.is_empty() || !node.shared.is_empty();
             };
-            node.children.get(*level).is_some_and(|child| go(child, rest, false))
-                || (!dollar && node.children.get("+").is_some_and(|child| go(child, rest, false)))
+            node.children
+                .get(*level)
+                .is_some_and(|child| go(child, rest, false))
+                || (!dollar
+                    && node
+                        .children
+                        .get("+")
+                        .is_some_and(|child| go(child, rest, false)))
         }
         let levels: Vec<&str> = topic.split('/').collect();
         go(&self.root, &levels, topic.starts_with('$'))
@@ -113,35 +138,46 @@ impl Subscriptions {
         let mut direct: BTreeMap<SessionKey, Delivery> = BTreeMap::new();
         let mut shared = Vec::new();
         let levels: Vec<&str> = topic.split('/').collect();
-        walk(&mut self.root, &levels, topic.starts_with('$'), &mut |node| {
-            for (&session, subscription) in &node.direct {
-                if subscription.no_local && origin == Some(session) {
-                    continue; // [MQTT-3.8.3-3]
+        walk(
+            &mut self.root,
+            &levels,
+            topic.starts_with('$'),
+            &mut |node| {
+                for (&session, subscription) in &node.direct {
+                    if subscription.no_local && origin == Some(session) {
+                        continue; // [MQTT-3.8.3-3]
+                    }
+                    let delivery = direct.entry(session).or_insert_with(|| Delivery {
+                        qos: Qos::AtMostOnce,
+                        retain_as_published: false,
+                        identifiers: Vec::new(),
+                    });
+                    delivery.qos = delivery.qos.max(subscription.qos);
+                    delivery.retain_as_published |= subscription.retain_as_published;
+                    delivery.identifiers.extend(subscription.identifier);
                 }
-                let delivery = direct.entry(session).or_insert_with(|| Delivery {
-                    qos: Qos::AtMostOnce,
-                    retain_as_published: false,
-                    identifiers: Vec::new(),
-                });
-                delivery.qos = delivery.qos.max(subscription.qos);
-                delivery.retain_as_published |= subscription.retain_as_published;
-                delivery.identifiers.extend(subscription.identifier);
-            }
-            for group in node.shared.values_mut() {
-                let after = group.members.range(group.last.next()..);
-                let before = group.members.range(..group.last.next());
-                let mut turns = after.chain(before);
-                let chosen = turns.clone().find(|(session, _)| online(**session)).or_else(|| turns.next());
-                if let Some((&session, subscription)) = chosen {
-                    group.last = session;
-                    shared.push((session, Delivery {
-                        qos: subscription.qos,
-                        retain_as_published: subscription.retain_as_published,
-                        identifiers: subscription.identifier.into_iter().collect(),
-                    }));
+                for group in node.shared.values_mut() {
+                    let after = group.members.range(group.last.next()..);
+                    let before = group.members.range(..group.last.next());
+                    let mut turns = after.chain(before);
+                    let chosen = turns
+                        .clone()
+                        .find(|(session, _)| online(**session))
+                        .or_else(|| turns.next());
+                    if let Some((&session, subscription)) = chosen {
+                        group.last = session;
+                        shared.push((
+                            session,
+                            Delivery {
+                                qos: subscription.qos,
+                                retain_as_published: subscription.retain_as_published,
+                                identifiers: subscription.identifier.into_iter().collect(),
+                            },
+                        ));
+                    }
                 }
-            }
-        });
+            },
+        );
         direct.into_iter().chain(shared).collect()
     }
 }

@@ -25,7 +25,9 @@ impl<'a> Filter<'a> {
         let (share, pattern) = match text.strip_prefix("$share/") {
             None => (None, text),
             Some(rest) => {
-                let (name, pattern) = rest.split_once('/').ok_or("a shared subscription is $share/NAME/FILTER")?;
+                let (name, pattern) = rest
+                    .split_once('/')
+                    .ok_or("a shared subscription is $share/NAME/FILTER")?;
                 if name.is_empty() || name.contains(['+', '#']) {
                     return Err("the share name is empty or has a wildcard");
                 }
@@ -46,7 +48,11 @@ impl<'a> Filter<'a> {
                 return Err("# must be the last level");
             }
         }
-        if count > levels_max { Err("the topic filter has too many levels") } else { Ok(Self { share, pattern }) }
+        if count > levels_max {
+            Err("the topic filter has too many levels")
+        } else {
+            Ok(Self { share, pattern })
+        }
     }
 }
 
@@ -77,7 +83,11 @@ mod tests {
     fn wildcards_match_as_section_4_7_1_says() {
         for (pattern, name, expected) in [
             ("sport/tennis/player1/#", "sport/tennis/player1", true),
-            ("sport/tennis/player1/#", "sport/tennis/player1/ranking", true),
+            (
+                "sport/tennis/player1/#",
+                "sport/tennis/player1/ranking",
+                true,
+            ),
             ("sport/#", "sport", true),
             ("#", "a/b", true),
             ("sport/tennis/+", "sport/tennis/player1", true),
@@ -106,14 +116,36 @@ mod tests {
     /// [MQTT-4.7.1-1], [MQTT-4.7.1-2], [MQTT-4.8.2-1], [MQTT-4.8.2-2]
     #[test]
     fn filters_are_checked() {
-        for good in ["#", "+", "a/+/b/#", "/", "+/tennis/#", "$share/g/a/+", "a//b"] {
+        for good in [
+            "#",
+            "+",
+            "a/+/b/#",
+            "/",
+            "+/tennis/#",
+            "$share/g/a/+",
+            "a//b",
+        ] {
             assert!(Filter::parse(good, 8).is_ok(), "{good}");
         }
-        for bad in ["", "sport/tennis#", "sport/#/ranking", "sport+", "$share/g", "$share//a", "$share/+/a", "$share/g/"]
-        {
+        for bad in [
+            "",
+            "sport/tennis#",
+            "sport/#/ranking",
+            "sport+",
+            "$share/g",
+            "$share//a",
+            "$share/+/a",
+            "$share/g/",
+        ] {
             assert!(Filter::parse(bad, 8).is_err(), "{bad}");
         }
         assert!(Filter::parse("a/b/c", 2).is_err());
-        assert_eq!(Filter::parse("$share/g/a/b", 8), Ok(Filter { share: Some("g"), pattern: "a/b" }));
+        assert_eq!(
+            Filter::parse("$share/g/a/b", 8),
+            Ok(Filter {
+                share: Some("g"),
+                pattern: "a/b"
+            })
+        );
     }
 }

@@ -7,8 +7,8 @@ use mqtt_protocol_core::mqtt::{
 };
 
 use super::{
-    Connect, Disconnect, Message, MessageProperties, Packet, Publish, Qos, Reason, RetainHandling, Subscribe,
-    SubscribeRequest, Unsubscribe, Version, Will,
+    Connect, Disconnect, Message, MessageProperties, Packet, Publish, Qos, Reason, RetainHandling,
+    Subscribe, SubscribeRequest, Unsubscribe, Version, Will,
 };
 
 /// Why bytes are not a packet, and what the client is told.
@@ -23,11 +23,17 @@ pub struct DecodeError {
 
 impl DecodeError {
     pub(super) fn malformed(text: impl Into<String>) -> Self {
-        Self { reason: Reason::MalformedPacket, text: text.into() }
+        Self {
+            reason: Reason::MalformedPacket,
+            text: text.into(),
+        }
     }
 
     fn protocol(text: impl Into<String>) -> Self {
-        Self { reason: Reason::ProtocolError, text: text.into() }
+        Self {
+            reason: Reason::ProtocolError,
+            text: text.into(),
+        }
     }
 
     fn wire(packet: &str, error: MqttError) -> Self {
@@ -38,7 +44,10 @@ impl DecodeError {
             MqttError::BadUserNameOrPassword => Reason::BadUserNameOrPassword,
             _ => Reason::MalformedPacket,
         };
-        Self { reason, text: format!("{packet}: {error}") }
+        Self {
+            reason,
+            text: format!("{packet}: {error}"),
+        }
     }
 }
 
@@ -56,11 +65,17 @@ pub fn decode(version: Option<Version>, header: u8, body: &Bytes) -> Decoded<Pac
         _ => 0,
     };
     if flags != expected_flags {
-        return Err(DecodeError::malformed(format!("packet type {kind} with the reserved flags {flags:#06b}")));
+        return Err(DecodeError::malformed(format!(
+            "packet type {kind} with the reserved flags {flags:#06b}"
+        )));
     }
     let Some(version) = version else {
         // [MQTT-3.1.0-1]
-        return if kind == 1 { connect(body) } else { Err(DecodeError::protocol("the first packet is not a CONNECT")) };
+        return if kind == 1 {
+            connect(body)
+        } else {
+            Err(DecodeError::protocol("the first packet is not a CONNECT"))
+        };
     };
     match kind {
         1 => connect(body),
@@ -71,19 +86,28 @@ pub fn decode(version: Option<Version>, header: u8, body: &Bytes) -> Decoded<Pac
         12 => empty("PINGREQ", body, Packet::Pingreq),
         14 => disconnect(version, body),
         15 if version == Version::V5 => Ok(Packet::Auth),
-        _ => Err(DecodeError::protocol(format!("packet type {kind} is not one that a client sends"))),
+        _ => Err(DecodeError::protocol(format!(
+            "packet type {kind} is not one that a client sends"
+        ))),
     }
 }
 
 fn empty(name: &str, body: &Bytes, packet: Packet) -> Decoded<Packet> {
-    if body.is_empty() { Ok(packet) } else { Err(DecodeError::malformed(format!("{name} with a body"))) }
+    if body.is_empty() {
+        Ok(packet)
+    } else {
+        Err(DecodeError::malformed(format!("{name} with a body")))
+    }
 }
 
 fn whole(name: &str, consumed: usize, body: &[u8]) -> Decoded<()> {
     if consumed == body.len() {
         Ok(())
     } else {
-        Err(DecodeError::malformed(format!("{name}: {} bytes too many", body.len() - consumed.min(body.len()))))
+        Err(DecodeError::malformed(format!(
+            "{name}: {} bytes too many",
+            body.len() - consumed.min(body.len())
+        )))
     }
 }
 
@@ -97,7 +121,13 @@ fn text(name: &str, value: &str) -> Decoded<String> {
 
 /// [MQTT-2.2.1-3]: a packet identifier is not zero.
 fn packet_id(name: &str, id: u16) -> Decoded<u16> {
-    if id == 0 { Err(DecodeError::protocol(format!("{name} with packet identifier 0"))) } else { Ok(id) }
+    if id == 0 {
+        Err(DecodeError::protocol(format!(
+            "{name} with packet identifier 0"
+        )))
+    } else {
+        Ok(id)
+    }
 }
 
 fn qos(bits: u8) -> Decoded<Qos> {
@@ -119,7 +149,10 @@ fn connect(body: &Bytes) -> Decoded<Packet> {
     if name != b"\0\x04MQTT" {
         let old = name == b"\0\x06MQIs";
         return Err(if old {
-            DecodeError { reason: Reason::UnsupportedProtocolVersion, text: "MQTT 3.1 is not spoken here".into() }
+            DecodeError {
+                reason: Reason::UnsupportedProtocolVersion,
+                text: "MQTT 3.1 is not spoken here".into(),
+            }
         } else {
             DecodeError::protocol("the protocol name is not MQTT")
         });
@@ -129,10 +162,15 @@ fn connect(body: &Bytes) -> Decoded<Packet> {
         5 => Version::V5,
         _ => {
             let text = format!("protocol level {level}: 4 (MQTT 3.1.1) and 5 are spoken here");
-            return Err(DecodeError { reason: Reason::UnsupportedProtocolVersion, text });
+            return Err(DecodeError {
+                reason: Reason::UnsupportedProtocolVersion,
+                text,
+            });
         }
     };
-    let Some(&flags) = body.get(FLAGS_AT) else { return Err(DecodeError::malformed("CONNECT is cut short")) };
+    let Some(&flags) = body.get(FLAGS_AT) else {
+        return Err(DecodeError::malformed("CONNECT is cut short"));
+    };
     let (will_flag, will_qos, will_retain) = (flags & 4 != 0, flags >> 3 & 3, flags & 0x20 != 0);
     let (has_password, has_user) = (flags & 0x40 != 0, flags & 0x80 != 0);
     if flags & 1 != 0 {
@@ -142,7 +180,9 @@ fn connect(body: &Bytes) -> Decoded<Packet> {
         return Err(DecodeError::malformed("CONNECT: will flags without a will")); // [MQTT-3.1.2-11], [-13]
     }
     if version == Version::V3 && has_password && !has_user {
-        return Err(DecodeError::malformed("CONNECT: a password without a user name")); // 3.1.1 [MQTT-3.1.2-22]
+        return Err(DecodeError::malformed(
+            "CONNECT: a password without a user name",
+        )); // 3.1.1 [MQTT-3.1.2-22]
     }
     let will_qos = qos(will_qos)?;
 
@@ -180,7 +220,11 @@ fn connect_v3(packet: &v3::Connect, will_qos: Qos) -> Decoded<Connect> {
             expiry: None,
             message: Message {
                 retain: packet.will_retain(),
-                ..Message::new(text("the will's topic", topic)?, Bytes::copy_from_slice(payload), will_qos)
+                ..Message::new(
+                    text("the will's topic", topic)?,
+                    Bytes::copy_from_slice(payload),
+                    will_qos,
+                )
             },
         }),
         _ => None,
@@ -198,7 +242,10 @@ fn connect_v3(packet: &v3::Connect, will_qos: Qos) -> Decoded<Connect> {
         response_information: false,
         authentication_method: false,
         will,
-        user_name: packet.user_name().map(|name| text("the user name", name)).transpose()?,
+        user_name: packet
+            .user_name()
+            .map(|name| text("the user name", name))
+            .transpose()?,
         password: None,
     })
 }
@@ -234,7 +281,10 @@ fn connect_v5(packet: &v5::Connect, will_qos: Qos) -> Decoded<Connect> {
         response_information: false,
         authentication_method: false,
         will,
-        user_name: packet.user_name().map(|name| text("the user name", name)).transpose()?,
+        user_name: packet
+            .user_name()
+            .map(|name| text("the user name", name))
+            .transpose()?,
         password: None,
     };
     for property in &packet.props {
@@ -267,11 +317,15 @@ fn message_properties(properties: &[Property]) -> Decoded<PublishProperties> {
             Property::PayloadFormatIndicator(p) => {
                 read.forwarded.payload_format = Some(p.val());
             }
-            Property::ContentType(p) => read.forwarded.content_type = Some(text("the content type", p.val())?),
+            Property::ContentType(p) => {
+                read.forwarded.content_type = Some(text("the content type", p.val())?)
+            }
             Property::ResponseTopic(p) => {
                 // [MQTT-3.3.2-14]: no wildcard in a response topic.
                 if p.val().is_empty() || p.val().contains(['+', '#']) {
-                    return Err(DecodeError::protocol("the response topic is empty or has a wildcard"));
+                    return Err(DecodeError::protocol(
+                        "the response topic is empty or has a wildcard",
+                    ));
                 }
                 read.forwarded.response_topic = Some(text("the response topic", p.val())?);
             }
@@ -279,7 +333,10 @@ fn message_properties(properties: &[Property]) -> Decoded<PublishProperties> {
                 read.forwarded.correlation_data = Some(Bytes::copy_from_slice(p.val()));
             }
             Property::UserProperty(p) => {
-                let pair = (text("a user property", p.key())?, text("a user property", p.val())?);
+                let pair = (
+                    text("a user property", p.key())?,
+                    text("a user property", p.val())?,
+                );
                 read.forwarded.user.push(pair);
             }
             Property::MessageExpiryInterval(p) => read.expiry = Some(p.val()),
@@ -287,7 +344,9 @@ fn message_properties(properties: &[Property]) -> Decoded<PublishProperties> {
             Property::WillDelayInterval(p) => read.will_delay = p.val(),
             Property::SubscriptionIdentifier(_) => {
                 // [MQTT-3.3.4-6]
-                return Err(DecodeError::protocol("PUBLISH from a client with a subscription identifier"));
+                return Err(DecodeError::protocol(
+                    "PUBLISH from a client with a subscription identifier",
+                ));
             }
             _ => {}
         }
@@ -306,16 +365,28 @@ fn publish(version: Version, flags: u8, body: &Bytes) -> Decoded<Packet> {
         Version::V3 => {
             let (packet, _) = v3::Publish::parse(flags, shared).map_err(error)?;
             let topic = text("the topic name", packet.topic_name())?;
-            (topic, packet.packet_id(), packet.payload().len(), PublishProperties::default())
+            (
+                topic,
+                packet.packet_id(),
+                packet.payload().len(),
+                PublishProperties::default(),
+            )
         }
         Version::V5 => {
             let (packet, _) = v5::Publish::parse(flags, shared).map_err(error)?;
             let head = 2 + packet.topic_name().len() + if level == Qos::AtMostOnce { 0 } else { 2 };
             if body.len() <= head {
-                return Err(DecodeError::malformed("PUBLISH without the length of its properties"));
+                return Err(DecodeError::malformed(
+                    "PUBLISH without the length of its properties",
+                ));
             }
             let topic = text("the topic name", packet.topic_name())?;
-            (topic, packet.packet_id(), packet.payload().len(), message_properties(&packet.props)?)
+            (
+                topic,
+                packet.packet_id(),
+                packet.payload().len(),
+                message_properties(&packet.props)?,
+            )
         }
     };
     let id = id.map(|id| packet_id("PUBLISH", id)).transpose()?;
@@ -338,7 +409,8 @@ fn acknowledgement(version: Version, kind: u8, body: &Bytes) -> Decoded<Packet> 
     macro_rules! parse {
         ($family:ident, $packet:ident) => {{
             let name = stringify!($packet);
-            let (packet, consumed) = $family::$packet::parse(body).map_err(|error| DecodeError::wire(name, error))?;
+            let (packet, consumed) =
+                $family::$packet::parse(body).map_err(|error| DecodeError::wire(name, error))?;
             whole(name, consumed, body)?;
             packet
         }};
@@ -349,7 +421,10 @@ fn acknowledgement(version: Version, kind: u8, body: &Bytes) -> Decoded<Packet> 
                 Version::V3 => (parse!(v3, $packet).packet_id(), 0),
                 Version::V5 => {
                     let packet = parse!(v5, $packet);
-                    (packet.packet_id(), packet.reason_code().map_or(0, |reason| reason as u8))
+                    (
+                        packet.packet_id(),
+                        packet.reason_code().map_or(0, |reason| reason as u8),
+                    )
                 }
             }
         };
@@ -376,10 +451,14 @@ fn subscribe(version: Version, body: &Bytes) -> Decoded<Packet> {
             for property in &packet.props {
                 if let Property::SubscriptionIdentifier(p) = property {
                     if identifier.replace(p.val()).is_some() {
-                        return Err(DecodeError::protocol("SUBSCRIBE with two subscription identifiers"));
+                        return Err(DecodeError::protocol(
+                            "SUBSCRIBE with two subscription identifiers",
+                        ));
                     }
                     if p.val() == 0 {
-                        return Err(DecodeError::protocol("SUBSCRIBE with subscription identifier 0"));
+                        return Err(DecodeError::protocol(
+                            "SUBSCRIBE with subscription identifier 0",
+                        ));
                     }
                 }
             }
@@ -405,7 +484,11 @@ fn subscribe(version: Version, body: &Bytes) -> Decoded<Packet> {
             },
         });
     }
-    Ok(Packet::Subscribe(Subscribe { packet_id: packet_id("SUBSCRIBE", id)?, identifier, requests }))
+    Ok(Packet::Subscribe(Subscribe {
+        packet_id: packet_id("SUBSCRIBE", id)?,
+        identifier,
+        requests,
+    }))
 }
 
 fn unsubscribe(version: Version, body: &Bytes) -> Decoded<Packet> {
@@ -421,20 +504,37 @@ fn unsubscribe(version: Version, body: &Bytes) -> Decoded<Packet> {
         }
     };
     whole("UNSUBSCRIBE", consumed, body)?;
-    let filters =
-        filters.iter().map(|filter| text("a topic filter", filter.as_str())).collect::<Decoded<Vec<_>>>()?;
-    Ok(Packet::Unsubscribe(Unsubscribe { packet_id: packet_id("UNSUBSCRIBE", id)?, filters }))
+    let filters = filters
+        .iter()
+        .map(|filter| text("a topic filter", filter.as_str()))
+        .collect::<Decoded<Vec<_>>>()?;
+    Ok(Packet::Unsubscribe(Unsubscribe {
+        packet_id: packet_id("UNSUBSCRIBE", id)?,
+        filters,
+    }))
 }
 
 fn disconnect(version: Version, body: &Bytes) -> Decoded<Packet> {
     if version == Version::V3 {
-        return empty("DISCONNECT", body, Packet::Disconnect(Disconnect::default()));
+        return empty(
+            "DISCONNECT",
+            body,
+            Packet::Disconnect(Disconnect::default()),
+        );
     }
-    let (packet, consumed) = v5::Disconnect::parse(body).map_err(|error| DecodeError::wire("DISCONNECT", error))?;
+    let (packet, consumed) =
+        v5::Disconnect::parse(body).map_err(|error| DecodeError::wire("DISCONNECT", error))?;
     whole("DISCONNECT", consumed, body)?;
-    let session_expiry = packet.props.iter().flatten().find_map(|property| match property {
-        Property::SessionExpiryInterval(p) => Some(p.val()),
-        _ => None,
-    });
-    Ok(Packet::Disconnect(Disconnect { reason: packet.reason_code().map_or(0, |reason| reason as u8), session_expiry }))
+    let session_expiry = packet
+        .props
+        .iter()
+        .flatten()
+        .find_map(|property| match property {
+            Property::SessionExpiryInterval(p) => Some(p.val()),
+            _ => None,
+        });
+    Ok(Packet::Disconnect(Disconnect {
+        reason: packet.reason_code().map_or(0, |reason| reason as u8),
+        session_expiry,
+    }))
 }

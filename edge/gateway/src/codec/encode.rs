@@ -7,8 +7,9 @@ use bytes::Bytes;
 use mqtt_protocol_core::mqtt::{
     packet::{self as wire, Property, v3_1_1 as v3, v5_0 as v5},
     result_code::{
-        ConnectReasonCode, ConnectReturnCode, DisconnectReasonCode, MqttError, PubackReasonCode, PubcompReasonCode,
-        PubrecReasonCode, PubrelReasonCode, SubackReasonCode, SubackReturnCode, UnsubackReasonCode,
+        ConnectReasonCode, ConnectReturnCode, DisconnectReasonCode, MqttError, PubackReasonCode,
+        PubcompReasonCode, PubrecReasonCode, PubrelReasonCode, SubackReasonCode, SubackReturnCode,
+        UnsubackReasonCode,
     },
 };
 
@@ -51,10 +52,13 @@ fn finished(name: &str, built: Result<Vec<u8>, MqttError>) -> Option<Bytes> {
 /// CONNACK.
 #[must_use]
 pub fn connack(version: Version, connack: &Connack) -> Option<Bytes> {
-    finished("CONNACK", match version {
-        Version::V3 => connack_v3(connack),
-        Version::V5 => connack_v5(connack),
-    })
+    finished(
+        "CONNACK",
+        match version {
+            Version::V3 => connack_v3(connack),
+            Version::V5 => connack_v5(connack),
+        },
+    )
 }
 
 fn connack_v3(connack: &Connack) -> Result<Vec<u8>, MqttError> {
@@ -66,7 +70,10 @@ fn connack_v3(connack: &Connack) -> Result<Vec<u8>, MqttError> {
         Some(Reason::NotAuthorized) => ConnectReturnCode::NotAuthorized,
         Some(_) => ConnectReturnCode::ServerUnavailable,
     };
-    let packet = v3::Connack::builder().session_present(connack.session_present).return_code(code).build()?;
+    let packet = v3::Connack::builder()
+        .session_present(connack.session_present)
+        .return_code(code)
+        .build()?;
     Ok(packet.to_continuous_buffer())
 }
 
@@ -74,7 +81,8 @@ fn connack_v5(connack: &Connack) -> Result<Vec<u8>, MqttError> {
     let mut properties: Vec<Property> = Vec::new();
     let mut code = ConnectReasonCode::Success;
     if let Some((reason, text)) = &connack.refusal {
-        code = ConnectReasonCode::try_from(reason.code()).unwrap_or(ConnectReasonCode::UnspecifiedError);
+        code = ConnectReasonCode::try_from(reason.code())
+            .unwrap_or(ConnectReasonCode::UnspecifiedError);
         properties.push(wire::ReasonString::new(text.as_str())?.into());
     } else {
         if let Some(seconds) = connack.session_expiry {
@@ -97,8 +105,11 @@ fn connack_v5(connack: &Connack) -> Result<Vec<u8>, MqttError> {
             properties.push(wire::ResponseInformation::new(text.as_str())?.into());
         }
     }
-    let packet =
-        v5::Connack::builder().session_present(connack.session_present).reason_code(code).props(properties).build()?;
+    let packet = v5::Connack::builder()
+        .session_present(connack.session_present)
+        .reason_code(code)
+        .props(properties)
+        .build()?;
     Ok(packet.to_continuous_buffer())
 }
 
@@ -134,7 +145,11 @@ pub fn publish(
         let forwarded = &message.properties;
         let mut properties: Vec<Property> = Vec::new();
         if let Some(format) = forwarded.payload_format {
-            let format = if format == 1 { wire::PayloadFormat::String } else { wire::PayloadFormat::Binary };
+            let format = if format == 1 {
+                wire::PayloadFormat::String
+            } else {
+                wire::PayloadFormat::Binary
+            };
             properties.push(wire::PayloadFormatIndicator::new(format)?.into());
         }
         if let Some(seconds) = expiry {
@@ -219,24 +234,42 @@ acknowledgement! {
 
 /// SUBACK: one reason per topic filter, in their order.
 #[must_use]
-pub fn suback(version: Version, packet_id: u16, reasons: &[Reason], text: Option<&str>) -> Option<Bytes> {
+pub fn suback(
+    version: Version,
+    packet_id: u16,
+    reasons: &[Reason],
+    text: Option<&str>,
+) -> Option<Bytes> {
     let build = || -> Result<Vec<u8>, MqttError> {
         if version == Version::V3 {
             let codes = reasons
                 .iter()
-                .map(|reason| SubackReturnCode::try_from(reason.code()).unwrap_or(SubackReturnCode::Failure))
+                .map(|reason| {
+                    SubackReturnCode::try_from(reason.code()).unwrap_or(SubackReturnCode::Failure)
+                })
                 .collect();
-            return Ok(v3::Suback::builder().packet_id(packet_id).return_codes(codes).build()?.to_continuous_buffer());
+            return Ok(v3::Suback::builder()
+                .packet_id(packet_id)
+                .return_codes(codes)
+                .build()?
+                .to_continuous_buffer());
         }
         let codes = reasons
             .iter()
-            .map(|reason| SubackReasonCode::try_from(reason.code()).unwrap_or(SubackReasonCode::UnspecifiedError))
+            .map(|reason| {
+                SubackReasonCode::try_from(reason.code())
+                    .unwrap_or(SubackReasonCode::UnspecifiedError)
+            })
             .collect();
         let properties: Vec<Property> = match text {
             Some(text) => vec![wire::ReasonString::new(text)?.into()],
             None => Vec::new(),
         };
-        let packet = v5::Suback::builder().packet_id(packet_id).reason_codes(codes).props(properties).build()?;
+        let packet = v5::Suback::builder()
+            .packet_id(packet_id)
+            .reason_codes(codes)
+            .props(properties)
+            .build()?;
         Ok(packet.to_continuous_buffer())
     };
     finished("SUBACK", build())
@@ -247,13 +280,23 @@ pub fn suback(version: Version, packet_id: u16, reasons: &[Reason], text: Option
 pub fn unsuback(version: Version, packet_id: u16, reasons: &[Reason]) -> Option<Bytes> {
     let build = || -> Result<Vec<u8>, MqttError> {
         if version == Version::V3 {
-            return Ok(v3::Unsuback::builder().packet_id(packet_id).build()?.to_continuous_buffer());
+            return Ok(v3::Unsuback::builder()
+                .packet_id(packet_id)
+                .build()?
+                .to_continuous_buffer());
         }
         let codes = reasons
             .iter()
-            .map(|reason| UnsubackReasonCode::try_from(reason.code()).unwrap_or(UnsubackReasonCode::UnspecifiedError))
+            .map(|reason| {
+                UnsubackReasonCode::try_from(reason.code())
+                    .unwrap_or(UnsubackReasonCode::UnspecifiedError)
+            })
             .collect();
-        Ok(v5::Unsuback::builder().packet_id(packet_id).reason_codes(codes).build()?.to_continuous_buffer())
+        Ok(v5::Unsuback::builder()
+            .packet_id(packet_id)
+            .reason_codes(codes)
+            .build()?
+            .to_continuous_buffer())
     };
     finished("UNSUBACK", build())
 }
@@ -268,7 +311,8 @@ pub const fn pingresp() -> Bytes {
 #[must_use]
 pub fn disconnect(reason: Reason, text: Option<&str>) -> Option<Bytes> {
     let build = || -> Result<Vec<u8>, MqttError> {
-        let code = DisconnectReasonCode::try_from(reason.code()).unwrap_or(DisconnectReasonCode::UnspecifiedError);
+        let code = DisconnectReasonCode::try_from(reason.code())
+            .unwrap_or(DisconnectReasonCode::UnspecifiedError);
         let mut builder = v5::Disconnect::builder().reason_code(code);
         if let Some(text) = text {
             builder = builder.props(vec![wire::ReasonString::new(text)?.into()]);

@@ -10,11 +10,14 @@ mod packet;
 mod reason;
 
 pub use decode::{DecodeError, decode};
-pub use encode::{Connack, connack, disconnect, pingresp, puback, pubcomp, publish, pubrec, pubrel, suback, unsuback};
+pub use encode::{
+    Connack, connack, disconnect, pingresp, puback, pubcomp, publish, pubrec, pubrel, suback,
+    unsuback,
+};
 pub use frame::Framer;
 pub use packet::{
-    Connect, Disconnect, Message, MessageProperties, Packet, Publish, Qos, RetainHandling, Subscribe,
-    SubscribeRequest, Unsubscribe, Version, Will,
+    Connect, Disconnect, Message, MessageProperties, Packet, Publish, Qos, RetainHandling,
+    Subscribe, SubscribeRequest, Unsubscribe, Version, Will,
 };
 pub use reason::Reason;
 

@@ -114,7 +114,13 @@ impl Message {
     /// A message with neither properties nor the retain flag.
     #[must_use]
     pub fn new(topic: impl Into<Arc<str>>, payload: impl Into<Bytes>, qos: Qos) -> Self {
-        Self { topic: topic.into(), payload: payload.into(), qos, retain: false, properties: Arc::default() }
+        Self {
+            topic: topic.into(),
+            payload: payload.into(),
+            qos,
+            retain: false,
+            properties: Arc::default(),
+        }
     }
 
     /// What the message costs in memory, in bytes, about.
@@ -127,7 +133,11 @@ impl Message {
             + optional(&properties.content_type)
             + optional(&properties.response_topic)
             + properties.correlation_data.as_ref().map_or(0, Bytes::len)
-            + properties.user.iter().map(|(name, value)| name.len() + value.len() + 16).sum::<usize>()
+            + properties
+                .user
+                .iter()
+                .map(|(name, value)| name.len() + value.len() + 16)
+                .sum::<usize>()
             + 96
     }
 }

@@ -1,7 +1,10 @@
 /// What a server says about a packet or a connection: MQTT 5 §2.4. MQTT 3.1.1 knows only a few of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
-#[expect(missing_docs, reason = "the names are the standard's (MQTT 5, table 2-6)")]
+#[expect(
+    missing_docs,
+    reason = "the names are the standard's (MQTT 5, table 2-6)"
+)]
 pub enum Reason {
     Success = 0x00,
     GrantedQos1 = 0x01,

@@ -10,7 +10,12 @@ const DEPTH: usize = 32;
 
 /// A payload for people and programs: the value, and how it came about: `json`, `cbor`, `text` or `base64`.
 pub(super) fn payload(content_type: &str, bytes: &[u8]) -> (Value, &'static str) {
-    let kind = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let kind = content_type
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .to_ascii_lowercase();
     if (kind == "application/json" || kind.ends_with("+json"))
         && let Ok(value) = serde_json::from_slice(bytes)
     {
@@ -184,11 +189,20 @@ mod tests {
 
     #[test]
     fn payloads_are_shown_by_their_content_type() {
-        assert_eq!(payload("application/json", br#"{"t":21.5}"#), (json!({"t": 21.5}), "json"));
-        assert_eq!(payload("application/senml+json; charset=utf-8", b"[1]"), (json!([1]), "json"));
+        assert_eq!(
+            payload("application/json", br#"{"t":21.5}"#),
+            (json!({"t": 21.5}), "json")
+        );
+        assert_eq!(
+            payload("application/senml+json; charset=utf-8", b"[1]"),
+            (json!([1]), "json")
+        );
         assert_eq!(payload("application/json", b"{"), (json!("ew=="), "base64"));
         assert_eq!(payload("text/plain", b"21.5"), (json!("21.5"), "text"));
-        assert_eq!(payload("application/octet-stream", &[1, 2]), (json!("AQI="), "base64"));
+        assert_eq!(
+            payload("application/octet-stream", &[1, 2]),
+            (json!("AQI="), "base64")
+        );
     }
 
     #[test]
@@ -201,7 +215,12 @@ mod tests {
 
     #[test]
     fn hostile_cbor_is_shown_in_base64_and_costs_little() {
-        for bytes in [vec![0x81; 100_000], vec![0x9b, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff], vec![0x9f, 1], vec![1, 1]] {
+        for bytes in [
+            vec![0x81; 100_000],
+            vec![0x9b, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff],
+            vec![0x9f, 1],
+            vec![1, 1],
+        ] {
             assert_eq!(payload("application/cbor", &bytes).1, "base64");
         }
     }

@@ -49,8 +49,12 @@ pub(super) async fn export(
     Path((device, stream)): Path<(String, String)>,
     query: Result<UrlQuery<ExportQuery>, QueryRejection>,
 ) -> Result<Response, Problem> {
-    let UrlQuery(ExportQuery { format }) = query
-        .map_err(|error| Problem::bad_request(format!("{}: use ?format=csv or ?format=jsonl", error.body_text())))?;
+    let UrlQuery(ExportQuery { format }) = query.map_err(|error| {
+        Problem::bad_request(format!(
+            "{}: use ?format=csv or ?format=jsonl",
+            error.body_text()
+        ))
+    })?;
     let name = ledger::stream_name(&device, &stream)?;
     let first = match page(&*state.network, &name, 0).await? {
         Ok(readings) => readings,
@@ -60,20 +64,36 @@ pub(super) async fn export(
         Format::Csv => ("text/csv; charset=utf-8", "csv"),
         Format::Jsonl => ("application/jsonl", "jsonl"),
     };
-    let progress = Progress { network: state.network, name, format, next: Some(0), first: Some(first) };
+    let progress = Progress {
+        network: state.network,
+        name,
+        format,
+        next: Some(0),
+        first: Some(first),
+    };
     let pages = stream::try_unfold(progress, async |mut progress| {
-        let Some(from) = progress.next else { return Ok::<_, io::Error>(None) };
+        let Some(from) = progress.next else {
+            return Ok::<_, io::Error>(None);
+        };
         let readings = match progress.first.take() {
             Some(first) => first,
             // A broken-off transfer is how HTTP says that the rest is missing.
             None => match page(&*progress.network, &progress.name, from).await {
                 Ok(Ok(readings)) => readings,
-                Ok(Err(_)) => return Err(io::Error::other("the validators answered something else")),
+                Ok(Err(_)) => {
+                    return Err(io::Error::other("the validators answered something else"));
+                }
                 Err(error) => return Err(io::Error::other(error.to_string())),
             },
         };
-        let head = if from == 0 && progress.format == Format::Csv { COLUMNS } else { "" };
-        progress.next = readings.last().and_then(|last| last.reading.sequence.checked_add(1));
+        let head = if from == 0 && progress.format == Format::Csv {
+            COLUMNS
+        } else {
+            ""
+        };
+        progress.next = readings
+            .last()
+            .and_then(|last| last.reading.sequence.checked_add(1));
         let mut text = String::from(head);
         for reading in &readings {
             write(progress.format, reading, &mut text);
@@ -82,7 +102,10 @@ pub(super) async fn export(
     });
     let head = [
         (header::CONTENT_TYPE, kind.to_owned()),
-        (header::CONTENT_DISPOSITION, format!("attachment; filename=\"{device}-{stream}.{extension}\"")),
+        (
+            header::CONTENT_DISPOSITION,
+            format!("attachment; filename=\"{device}-{stream}.{extension}\""),
+        ),
     ];
     Ok((head, Body::from_stream(pages)).into_response())
 }
@@ -92,7 +115,11 @@ async fn page(
     name: &StreamName,
     from: u64,
 ) -> Result<Result<Vec<RecordedReading>, Answer>, crate::QueryError> {
-    let query = Query::Range { stream: name.clone(), from, limit: MAX_PAGE as u32 };
+    let query = Query::Range {
+        stream: name.clone(),
+        from,
+        limit: MAX_PAGE as u32,
+    };
     Ok(match network.query(query).await? {
         Answer::Range(list) => Ok(list.into_vec()),
         other => Err(other),
@@ -132,5 +159,9 @@ fn write(format: Format, recorded: &RecordedReading, text: &mut String) {
 
 /// RFC 4180.
 fn csv_field(field: String) -> String {
-    if field.contains(['"', ',', '\r', '\n']) { format!("\"{}\"", field.replace('"', "\"\"")) } else { field }
+    if field.contains(['"', ',', '\r', '\n']) {
+        format!("\"{}\"", field.replace('"', "\"\""))
+    } else {
+        field
+    }
 }

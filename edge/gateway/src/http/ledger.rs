@@ -38,17 +38,22 @@ fn limit(wish: Option<u32>) -> Result<u32, Problem> {
     let max = MAX_PAGE as u32;
     match wish.unwrap_or(PAGE) {
         limit if (1..=max).contains(&limit) => Ok(limit),
-        other => Err(Problem::bad_request(format!("limit={other}: use 1 to {max}"))),
+        other => Err(Problem::bad_request(format!(
+            "limit={other}: use 1 to {max}"
+        ))),
     }
 }
 
 fn url<T>(parsed: Result<UrlQuery<T>, QueryRejection>) -> Result<T, Problem> {
-    parsed.map(|UrlQuery(query)| query).map_err(|error| Problem::bad_request(error.body_text()))
+    parsed
+        .map(|UrlQuery(query)| query)
+        .map_err(|error| Problem::bad_request(error.body_text()))
 }
 
 pub(super) fn stream_name(device: &str, stream: &str) -> Result<StreamName, Problem> {
     let text = format!("{device}/{stream}");
-    text.parse().map_err(|error| Problem::bad_request(format!("{text}: {error}")))
+    text.parse()
+        .map_err(|error| Problem::bad_request(format!("{text}: {error}")))
 }
 
 /// The errors that every question can have.
@@ -56,10 +61,16 @@ pub(super) fn refusal(answer: Answer) -> Problem {
     match answer {
         Answer::NotFound(what) => Problem::not_found(what.as_str()),
         Answer::NotYetFinal { certified } => {
-            let detail = format!("no certificate covers it yet; the newest one is of block {certified}: ask again soon");
+            let detail = format!(
+                "no certificate covers it yet; the newest one is of block {certified}: ask again soon"
+            );
             Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not-yet-final", detail).retry_after(1)
         }
-        _ => Problem::new(StatusCode::BAD_GATEWAY, "odd-answer", "the validators answered something else"),
+        _ => Problem::new(
+            StatusCode::BAD_GATEWAY,
+            "odd-answer",
+            "the validators answered something else",
+        ),
     }
 }
 
@@ -68,13 +79,21 @@ pub(super) async fn streams(
     page: Result<UrlQuery<Page>, QueryRejection>,
 ) -> JsonResult {
     let page = url(page)?;
-    let after = page.after.map(|after| after.parse::<StreamName>()).transpose();
+    let after = page
+        .after
+        .map(|after| after.parse::<StreamName>())
+        .transpose();
     let after = after.map_err(|error| Problem::bad_request(format!("after: {error}")))?;
     let limit = limit(page.limit)?;
     match state.network.query(Query::Streams { after, limit }).await? {
         Answer::Streams(list) => {
-            let next = list.last().filter(|_| list.len() >= limit as usize).map(|stream| stream.name.to_string());
-            Ok(Json(json!({"streams": list.iter().map(display::stream).collect::<Vec<_>>(), "next": next})))
+            let next = list
+                .last()
+                .filter(|_| list.len() >= limit as usize)
+                .map(|stream| stream.name.to_string());
+            Ok(Json(
+                json!({"streams": list.iter().map(display::stream).collect::<Vec<_>>(), "next": next}),
+            ))
         }
         other => Err(refusal(other)),
     }
@@ -84,7 +103,11 @@ pub(super) async fn stream(
     State(state): State<HttpState>,
     Path((device, stream)): Path<(String, String)>,
 ) -> JsonResult {
-    match state.network.query(Query::Stream(stream_name(&device, &stream)?)).await? {
+    match state
+        .network
+        .query(Query::Stream(stream_name(&device, &stream)?))
+        .await?
+    {
         Answer::Stream(stream) => Ok(Json(display::stream(&stream))),
         other => Err(refusal(other)),
     }
@@ -98,11 +121,23 @@ pub(super) async fn readings(
     let stream = stream_name(&device, &stream)?;
     let range = url(range)?;
     let limit = limit(range.limit)?;
-    match state.network.query(Query::Range { stream, from: range.from, limit }).await? {
+    match state
+        .network
+        .query(Query::Range {
+            stream,
+            from: range.from,
+            limit,
+        })
+        .await?
+    {
         Answer::Range(list) => {
             // An answer may be shorter than the limit and still not be the end.
-            let next = list.last().and_then(|last| last.reading.sequence.checked_add(1));
-            Ok(Json(json!({"readings": list.iter().map(display::reading).collect::<Vec<_>>(), "next": next})))
+            let next = list
+                .last()
+                .and_then(|last| last.reading.sequence.checked_add(1));
+            Ok(Json(
+                json!({"readings": list.iter().map(display::reading).collect::<Vec<_>>(), "next": next}),
+            ))
         }
         other => Err(refusal(other)),
     }
@@ -112,8 +147,15 @@ pub(super) async fn reading(
     State(state): State<HttpState>,
     Path((device, stream, sequence)): Path<(String, String, String)>,
 ) -> JsonResult {
-    let (stream, sequence) = (stream_name(&device, &stream)?, number("sequence", &sequence)?);
-    match state.network.query(Query::Reading { stream, sequence }).await? {
+    let (stream, sequence) = (
+        stream_name(&device, &stream)?,
+        number("sequence", &sequence)?,
+    );
+    match state
+        .network
+        .query(Query::Reading { stream, sequence })
+        .await?
+    {
         Answer::Reading(reading) => Ok(Json(display::reading(&reading))),
         other => Err(refusal(other)),
     }
@@ -123,7 +165,10 @@ pub(super) async fn proof(
     State(state): State<HttpState>,
     Path((device, stream, sequence)): Path<(String, String, String)>,
 ) -> Result<Response, Problem> {
-    let (name, sequence) = (stream_name(&device, &stream)?, number("sequence", &sequence)?);
+    let (name, sequence) = (
+        stream_name(&device, &stream)?,
+        number("sequence", &sequence)?,
+    );
     match state.network.prove(&name, sequence).await? {
         Answer::Proof(proof) => {
             let file = format!("attachment; filename=\"{device}-{stream}-{sequence}.proof\"");
@@ -147,16 +192,28 @@ pub(super) async fn devices(
     let limit = limit(page.limit)?;
     match state.network.query(Query::Devices { after, limit }).await? {
         Answer::Devices(list) => {
-            let next = list.last().filter(|_| list.len() >= limit as usize).map(|device| device.name.to_string());
-            Ok(Json(json!({"devices": list.iter().map(display::device).collect::<Vec<_>>(), "next": next})))
+            let next = list
+                .last()
+                .filter(|_| list.len() >= limit as usize)
+                .map(|device| device.name.to_string());
+            Ok(Json(
+                json!({"devices": list.iter().map(display::device).collect::<Vec<_>>(), "next": next}),
+            ))
         }
         other => Err(refusal(other)),
     }
 }
 
-pub(super) async fn device(State(state): State<HttpState>, Path(device): Path<String>) -> JsonResult {
+pub(super) async fn device(
+    State(state): State<HttpState>,
+    Path(device): Path<String>,
+) -> JsonResult {
     let reference = if device.starts_with("0x") {
-        DeviceRef::Id(device.parse().map_err(|error| Problem::bad_request(format!("{device}: {error}")))?)
+        DeviceRef::Id(
+            device
+                .parse()
+                .map_err(|error| Problem::bad_request(format!("{device}: {error}")))?,
+        )
     } else {
         let name = Name::new(device.as_str());
         DeviceRef::Name(name.map_err(|error| Problem::bad_request(format!("{device}: {error}")))?)
@@ -167,16 +224,26 @@ pub(super) async fn device(State(state): State<HttpState>, Path(device): Path<St
     }
 }
 
-pub(super) async fn block(State(state): State<HttpState>, Path(height): Path<String>) -> JsonResult {
-    let query = if height == "head" { Query::Head } else { Query::Block(Height(number("height", &height)?)) };
+pub(super) async fn block(
+    State(state): State<HttpState>,
+    Path(height): Path<String>,
+) -> JsonResult {
+    let query = if height == "head" {
+        Query::Head
+    } else {
+        Query::Block(Height(number("height", &height)?))
+    };
     match state.network.query(query).await? {
         Answer::Block(block) => Ok(Json(display::block(&block))),
         Answer::Head(head) => {
             let mut fields = display::block(&head.block);
             if let Value::Object(fields) = &mut fields {
-                fields.insert("totals".into(), json!({
-                    "devices": head.devices, "streams": head.streams, "readings": head.readings,
-                }));
+                fields.insert(
+                    "totals".into(),
+                    json!({
+                        "devices": head.devices, "streams": head.streams, "readings": head.readings,
+                    }),
+                );
             }
             Ok(Json(fields))
         }
@@ -185,5 +252,6 @@ pub(super) async fn block(State(state): State<HttpState>, Path(height): Path<Str
 }
 
 fn number(what: &str, text: &str) -> Result<u64, Problem> {
-    text.parse().map_err(|_| Problem::bad_request(format!("{what} {text:?} is not a number")))
+    text.parse()
+        .map_err(|_| Problem::bad_request(format!("{what} {text:?} is not a number")))
 }

@@ -40,7 +40,11 @@ pub struct HttpState {
 impl HttpState {
     /// What a node answers from that takes no records: a validator.
     #[must_use]
-    pub fn without_door(network: Arc<dyn Network>, config: &crate::HttpConfig, metrics: Option<MetricsText>) -> Self {
+    pub fn without_door(
+        network: Arc<dyn Network>,
+        config: &crate::HttpConfig,
+        metrics: Option<MetricsText>,
+    ) -> Self {
         Self {
             network,
             door: None,

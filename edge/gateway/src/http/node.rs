@@ -6,25 +6,28 @@ use axum::{
     http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{HttpState, Problem};
 
 pub(super) async fn status(State(state): State<HttpState>) -> Json<Value> {
-    let mut gateway = json!({});
+    let mut gateway = Map::new();
     if let Some(door) = &state.door {
         let (held, budget) = door.spool.usage();
-        gateway["spool"] = json!({
-            "held_bytes": held, "budget_bytes": budget, "backlog": door.spool.backlog(),
-            "failure": door.spool.failure(),
-        });
+        gateway.insert(
+            "spool".into(),
+            json!({
+                "held_bytes": held, "budget_bytes": budget, "backlog": door.spool.backlog(),
+                "failure": door.spool.failure(),
+            }),
+        );
     }
     if let Some(mqtt) = &state.mqtt {
         let stats = mqtt.stats().await;
-        gateway["mqtt"] = json!({
+        gateway.insert("mqtt".into(), json!({
             "connections": stats.connections, "sessions": stats.sessions, "retained": stats.retained,
             "queued_bytes": stats.queued_bytes, "dropped": stats.dropped,
-        });
+        }));
     }
     Json(json!({
         "version": env!("CARGO_PKG_VERSION"),
@@ -39,7 +42,8 @@ pub(super) async fn status(State(state): State<HttpState>) -> Json<Value> {
 /// Why this node is not well.
 fn cause(state: &HttpState) -> Option<String> {
     let disk = state.door.as_ref().and_then(|door| door.spool.failure());
-    disk.map(|failure| format!("the spool's disk failed: {failure}")).or_else(|| state.network.status().stalled)
+    disk.map(|failure| format!("the spool's disk failed: {failure}"))
+        .or_else(|| state.network.status().stalled)
 }
 
 pub(super) async fn health(State(state): State<HttpState>) -> Response {
@@ -54,7 +58,11 @@ pub(super) async fn health(State(state): State<HttpState>) -> Response {
 
 pub(super) async fn metrics(State(state): State<HttpState>) -> Result<Response, Problem> {
     let Some(text) = &state.metrics else {
-        return Err(Problem::new(StatusCode::NOT_FOUND, "no-metrics", "metrics are turned off on this node"));
+        return Err(Problem::new(
+            StatusCode::NOT_FOUND,
+            "no-metrics",
+            "metrics are turned off on this node",
+        ));
     };
     if let Some(door) = &state.door {
         let (held, budget) = door.spool.usage();
@@ -70,6 +78,9 @@ pub(super) async fn metrics(State(state): State<HttpState>) -> Result<Response, 
         metrics::gauge!("gateway.mqtt.queued_bytes").set(stats.queued_bytes as f64);
         metrics::gauge!("gateway.mqtt.dropped").set(stats.dropped as f64);
     }
-    let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
+    let kind = [(
+        header::CONTENT_TYPE,
+        "text/plain; version=0.0.4; charset=utf-8",
+    )];
     Ok((kind, text()).into_response())
 }

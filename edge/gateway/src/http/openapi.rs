@@ -39,7 +39,11 @@ fn query_parameter(name: &str, required: bool, description: &str, kind: Value) -
 }
 
 fn name_of(what: &str) -> Value {
-    path_parameter(what, &format!("the {what}'s name"), json!({"type": "string", "pattern": "^[a-z0-9][a-z0-9._-]{0,63}$"}))
+    path_parameter(
+        what,
+        &format!("the {what}'s name"),
+        json!({"type": "string", "pattern": "^[a-z0-9][a-z0-9._-]{0,63}$"}),
+    )
 }
 
 fn unsigned() -> Value {
@@ -54,8 +58,10 @@ fn operation(
     answers: &[(u16, Value)],
     failures: &[(u16, &str)],
 ) -> Value {
-    let mut responses: Map<String, Value> =
-        answers.iter().map(|(status, answer)| (status.to_string(), answer.clone())).collect();
+    let mut responses: Map<String, Value> = answers
+        .iter()
+        .map(|(status, answer)| (status.to_string(), answer.clone()))
+        .collect();
     problems(&mut responses, failures);
     json!({
         "operationId": id, "tags": [tag], "summary": summary, "parameters": parameters, "responses": responses,
@@ -64,7 +70,10 @@ fn operation(
 
 const BAD: (u16, &str) = (400, "a parameter can't be read; the detail says which");
 const MISSING: (u16, &str) = (404, "there is no such thing");
-const STALLED: (u16, &str) = (503, "the network does not answer, or not in time; Retry-After says when to ask again");
+const STALLED: (u16, &str) = (
+    503,
+    "the network does not answer, or not in time; Retry-After says when to ask again",
+);
 
 fn post(id: &str, summary: &str, what: &str) -> Value {
     let wait = query_parameter(
@@ -80,30 +89,58 @@ fn post(id: &str, summary: &str, what: &str) -> Value {
         vec![wait],
         &[
             (200, json_answer("it is final", "Outcome")),
-            (202, json_answer("it is durable here and will be forwarded; Location names its status", "Outcome")),
+            (
+                202,
+                json_answer(
+                    "it is durable here and will be forwarded; Location names its status",
+                    "Outcome",
+                ),
+            ),
         ],
         &[
-            (400, "malformed, empty, of an unknown version or for another network"),
-            (403, "the device is unknown, or the signature is not its own (with wait=final)"),
-            (409, "it contradicts what is on the ledger (with wait=final)"),
+            (
+                400,
+                "malformed, empty, of an unknown version or for another network",
+            ),
+            (
+                403,
+                "the device is unknown, or the signature is not its own (with wait=final)",
+            ),
+            (
+                409,
+                "it contradicts what is on the ledger (with wait=final)",
+            ),
             (413, "more than 1 MiB"),
             (429, "the gateway's store is full: send again later"),
             (501, "this node takes no records: send them to a gateway"),
             STALLED,
         ],
     );
-    operation["requestBody"] = json!({
+    let body = json!({
         "required": true,
         "description": what,
         "content": content("application/octet-stream", json!({"type": "string", "format": "binary", "maxLength": 1_048_576})),
     });
+    if let Value::Object(fields) = &mut operation {
+        fields.insert("requestBody".into(), body);
+    }
     operation
 }
 
 fn page(what: &str) -> Vec<Value> {
     vec![
-        query_parameter("after", false, &format!("only {what} after this one: the last page's `next`"), json!({"type": "string"})),
-        query_parameter("limit", false, "how many at most", json!({"type": "integer", "minimum": 1, "maximum": 1000, "default": 100})),
+        query_parameter(
+            "after",
+            false,
+            &format!("only {what} after this one: the last page's `next`"),
+            json!({"type": "string"}),
+        ),
+        query_parameter(
+            "limit",
+            false,
+            "how many at most",
+            json!({"type": "integer", "minimum": 1, "maximum": 1000, "default": 100}),
+        ),
     ]
 }
 
@@ -113,7 +150,11 @@ fn stream_path() -> Vec<Value> {
 
 fn reading_path() -> Vec<Value> {
     let mut path = stream_path();
-    path.push(path_parameter("sequence", "the reading's number", unsigned()));
+    path.push(path_parameter(
+        "sequence",
+        "the reading's number",
+        unsigned(),
+    ));
     path
 }
 
@@ -121,16 +162,43 @@ fn paths() -> Value {
     let range = [
         stream_path(),
         vec![
-            query_parameter("from", false, "the least number", json!({"type": "integer", "minimum": 0, "default": 0})),
-            query_parameter("limit", false, "how many at most", json!({"type": "integer", "minimum": 1, "maximum": 1000, "default": 100})),
+            query_parameter(
+                "from",
+                false,
+                "the least number",
+                json!({"type": "integer", "minimum": 0, "default": 0}),
+            ),
+            query_parameter(
+                "limit",
+                false,
+                "how many at most",
+                json!({"type": "integer", "minimum": 1, "maximum": 1000, "default": 100}),
+            ),
         ],
     ]
     .concat();
-    let format = query_parameter("format", true, "the file's format", json!({"type": "string", "enum": ["csv", "jsonl"]}));
+    let format = query_parameter(
+        "format",
+        true,
+        "the file's format",
+        json!({"type": "string", "enum": ["csv", "jsonl"]}),
+    );
     let export = [stream_path(), vec![format]].concat();
-    let device = path_parameter("device", "the device's name, or its identifier: 0x and 40 hexadecimal digits", json!({"type": "string"}));
-    let height = path_parameter("height", "the block's number, or `head`", json!({"type": "string", "pattern": "^(head|[0-9]+)$"}));
-    let id = path_parameter("id", "keccak256 of the transaction: 0x and 64 hexadecimal digits", json!({"type": "string"}));
+    let device = path_parameter(
+        "device",
+        "the device's name, or its identifier: 0x and 40 hexadecimal digits",
+        json!({"type": "string"}),
+    );
+    let height = path_parameter(
+        "height",
+        "the block's number, or `head`",
+        json!({"type": "string", "pattern": "^(head|[0-9]+)$"}),
+    );
+    let id = path_parameter(
+        "id",
+        "keccak256 of the transaction: 0x and 64 hexadecimal digits",
+        json!({"type": "string"}),
+    );
     let get = |operation: Value| json!({"get": operation});
     let binary = json!({"type": "string", "format": "binary"});
     json!({
@@ -256,8 +324,10 @@ mod tests {
 
     #[test]
     fn every_route_is_described_and_every_description_has_a_route() {
-        let routes: BTreeSet<(String, String)> =
-            ROUTES.iter().map(|(method, path)| ((*method).to_owned(), (*path).to_owned())).collect();
+        let routes: BTreeSet<(String, String)> = ROUTES
+            .iter()
+            .map(|(method, path)| ((*method).to_owned(), (*path).to_owned()))
+            .collect();
         let document = document();
         let mut described = BTreeSet::new();
         for (path, operations) in document["paths"].as_object().unwrap() {
@@ -270,8 +340,10 @@ mod tests {
                     .filter(|parameter| parameter["in"] == "path")
                     .map(|parameter| parameter["name"].as_str().unwrap())
                     .collect();
-                let in_path: BTreeSet<&str> =
-                    path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}')).collect();
+                let in_path: BTreeSet<&str> = path
+                    .split('/')
+                    .filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
+                    .collect();
                 assert_eq!(named, in_path, "{method} {path}");
             }
         }
@@ -297,7 +369,10 @@ mod tests {
         walk(&document, &mut found);
         assert!(found.len() > 5);
         for target in found {
-            assert!(document.pointer(target.trim_start_matches('#')).is_some(), "{target}");
+            assert!(
+                document.pointer(target.trim_start_matches('#')).is_some(),
+                "{target}"
+            );
         }
     }
 }

@@ -18,7 +18,12 @@ pub struct Problem {
 
 impl Problem {
     pub(crate) fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, code, detail: detail.into(), retry_after_s: None }
+        Self {
+            status,
+            code,
+            detail: detail.into(),
+            retry_after_s: None,
+        }
     }
 
     pub(crate) fn bad_request(detail: impl Into<String>) -> Self {
@@ -71,7 +76,9 @@ impl IntoResponse for Problem {
         let kind = [(header::CONTENT_TYPE, "application/problem+json")];
         let mut response = (self.status, kind, body.to_string()).into_response();
         if let Some(seconds) = self.retry_after_s {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+            response
+                .headers_mut()
+                .insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         response
     }
@@ -95,9 +102,12 @@ impl From<DoorError> for Problem {
 impl From<SpoolError> for Problem {
     fn from(error: SpoolError) -> Self {
         match error {
-            SpoolError::Full { .. } => {
-                Self::new(StatusCode::TOO_MANY_REQUESTS, "store-full", error.to_string()).retry_after(5)
-            }
+            SpoolError::Full { .. } => Self::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                "store-full",
+                error.to_string(),
+            )
+            .retry_after(5),
             SpoolError::Failed(_) => Self::unavailable("store-failed", error.to_string()),
         }
     }

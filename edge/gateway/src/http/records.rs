@@ -45,16 +45,23 @@ fn door(state: &HttpState) -> Result<&Door, Problem> {
 }
 
 async fn whole(body: Body) -> Result<Bytes, Problem> {
-    axum::body::to_bytes(body, MAX_TRANSACTION).await.map_err(|_| {
-        let detail = format!("the body was cut short, or has more than {MAX_TRANSACTION} bytes");
-        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", detail)
-    })
+    axum::body::to_bytes(body, MAX_TRANSACTION)
+        .await
+        .map_err(|_| {
+            let detail =
+                format!("the body was cut short, or has more than {MAX_TRANSACTION} bytes");
+            Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", detail)
+        })
 }
 
-fn query(parsed: Result<Query<PostQuery>, axum::extract::rejection::QueryRejection>) -> Result<PostQuery, Problem> {
+fn query(
+    parsed: Result<Query<PostQuery>, axum::extract::rejection::QueryRejection>,
+) -> Result<PostQuery, Problem> {
     match parsed {
         Ok(Query(query)) => Ok(query),
-        Err(error) => Err(Problem::bad_request(format!("{error}: use ?wait=durable or ?wait=final"))),
+        Err(error) => Err(Problem::bad_request(format!(
+            "{error}: use ?wait=durable or ?wait=final"
+        ))),
     }
 }
 
@@ -80,28 +87,56 @@ pub(super) async fn post_transaction(
     store(&state, door, &checked, wait).await
 }
 
-async fn store(state: &HttpState, door: &Door, checked: &Checked, wait: Wait) -> Result<Response, Problem> {
+async fn store(
+    state: &HttpState,
+    door: &Door,
+    checked: &Checked,
+    wait: Wait,
+) -> Result<Response, Problem> {
     // Before it is stored: its receipt may come at any time after.
-    let receipt = door.outcomes.wait(checked.id);
-    door.store_and_wait(checked).await?;
-    let mut fields = outcome::describe(&checked.transaction);
-    if matches!(wait, Wait::Final)
+    let receipt = matches!(wait, Wait::Final).then(|| door.outcomes.wait(checked.id));
+    if let Err(error) = door.store_and_wait(checked).await {
+        drop(receipt);
+        door.outcomes.forget_waiters(&checked.id);
+        return Err(error.into());
+    }
+    let fields = outcome::describe(&checked.transaction);
+    if let Some(receipt) = receipt
         && let Ok(Ok(receipt)) = timeout(state.final_timeout, receipt).await
     {
         if let Receipt::Rejected { reason } = &receipt {
             return Err(Problem::rejected(reason));
         }
-        return Ok(answer(StatusCode::OK, &checked.id, fields, &Outcome::Final(receipt)));
+        return Ok(answer(
+            StatusCode::OK,
+            &checked.id,
+            fields,
+            &Outcome::Final(receipt),
+        ));
     }
-    outcome::add_outcome(&mut fields, &Outcome::Accepted);
-    Ok(answer(StatusCode::ACCEPTED, &checked.id, fields, &Outcome::Accepted))
+    Ok(answer(
+        StatusCode::ACCEPTED,
+        &checked.id,
+        fields,
+        &Outcome::Accepted,
+    ))
 }
 
-fn answer(status: StatusCode, id: &Digest, mut fields: Map<String, Value>, outcome: &Outcome) -> Response {
+fn answer(
+    status: StatusCode,
+    id: &Digest,
+    mut fields: Map<String, Value>,
+    outcome: &Outcome,
+) -> Response {
     outcome::add_outcome(&mut fields, outcome);
     let url = format!("/records/{}", outcome::id_text(id));
     fields.insert("links".into(), json!({"status": url}));
-    (status, [(header::LOCATION, url)], Json(Value::Object(fields))).into_response()
+    (
+        status,
+        [(header::LOCATION, url)],
+        Json(Value::Object(fields)),
+    )
+        .into_response()
 }
 
 /// What became of a transaction that this gateway took in lately.
@@ -110,7 +145,9 @@ pub(super) async fn get_record(
     Path(id): Path<String>,
 ) -> Result<Json<Value>, Problem> {
     let door = door(&state)?;
-    let digest: Digest = id.parse().map_err(|error| Problem::bad_request(format!("{id}: {error}")))?;
+    let digest: Digest = id
+        .parse()
+        .map_err(|error| Problem::bad_request(format!("{id}: {error}")))?;
     let Some(known) = door.outcomes.get(&digest) else {
         let detail = "this gateway has not seen it lately: ask for its reading under /streams";
         return Err(Problem::not_found(detail));

@@ -46,10 +46,17 @@ routes! {
 pub fn router(state: HttpState) -> Router {
     table()
         .fallback(async |request: Request| {
-            Problem::not_found(format!("there is no {}: see /openapi.json for what there is", request.uri().path()))
+            Problem::not_found(format!(
+                "there is no {}: see /openapi.json for what there is",
+                request.uri().path()
+            ))
         })
         .method_not_allowed_fallback(async |request: Request| {
-            let detail = format!("{} is not for {}: see /openapi.json", request.method(), request.uri().path());
+            let detail = format!(
+                "{} is not for {}: see /openapi.json",
+                request.method(),
+                request.uri().path()
+            );
             Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", detail)
         })
         .layer(middleware::from_fn_with_state(state.clone(), bounded))
@@ -58,10 +65,12 @@ pub fn router(state: HttpState) -> Router {
 
 /// No request waits for ever, and every one is counted.
 async fn bounded(State(state): State<HttpState>, request: Request, next: Next) -> Response {
-    let response = timeout(state.request_timeout, next.run(request)).await.unwrap_or_else(|_| {
-        let detail = format!("no answer within {} s", state.request_timeout.as_secs());
-        Problem::unavailable("timeout", detail).into_response()
-    });
+    let response = timeout(state.request_timeout, next.run(request))
+        .await
+        .unwrap_or_else(|_| {
+            let detail = format!("no answer within {} s", state.request_timeout.as_secs());
+            Problem::unavailable("timeout", detail).into_response()
+        });
     let status = response.status().as_u16().to_string();
     metrics::counter!("gateway.http.requests", "status" => status).increment(1);
     response

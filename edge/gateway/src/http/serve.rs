@@ -51,10 +51,18 @@ pub(crate) async fn serve(
             connection(stream, acceptor, router, stop).await;
         });
     }
-    let _ = timeout(GRACE, async { while connections.join_next().await.is_some() {} }).await;
+    let _ = timeout(GRACE, async {
+        while connections.join_next().await.is_some() {}
+    })
+    .await;
 }
 
-async fn connection(stream: TcpStream, acceptor: Option<TlsAcceptor>, router: Router, stop: watch::Receiver<bool>) {
+async fn connection(
+    stream: TcpStream,
+    acceptor: Option<TlsAcceptor>,
+    router: Router,
+    stop: watch::Receiver<bool>,
+) {
     let _ = stream.set_nodelay(true);
     match acceptor {
         None => speak(stream, router, stop).await,

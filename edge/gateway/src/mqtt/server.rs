@@ -5,6 +5,7 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
+use bytes::Bytes;
 use hedgerow_base::Time;
 use hedgerow_records::DeviceId;
 use serde_json::{Map, Value, json};
@@ -26,6 +27,7 @@ use crate::{
     broker::{Broker, ConnectionId, Identity, Output, PublicationId, Stats, Verdict},
     codec::{DecodeError, Message, Packet, Qos, Reason},
     door::{Door, DoorError},
+    gateway::Alarm,
     outcome::{self, Outcome},
     spool::SpoolError,
     tls,
@@ -33,7 +35,12 @@ use crate::{
 
 /// What comes to the broker's task.
 pub(super) enum Event {
-    Connected { id: ConnectionId, identity: Option<Arc<Identity>>, orders: mpsc::UnboundedSender<ToSocket>, flow: Arc<Flow> },
+    Connected {
+        id: ConnectionId,
+        identity: Option<Arc<Identity>>,
+        orders: mpsc::UnboundedSender<ToSocket>,
+        flow: Arc<Flow>,
+    },
     Packets(ConnectionId, Vec<Packet>),
     Malformed(ConnectionId, DecodeError),
     Closed(ConnectionId),
@@ -48,8 +55,46 @@ pub(super) enum Event {
 struct Answer {
     publication: PublicationId,
     verdict: Verdict,
-    /// What the device hears on its own topic.
-    message: Option<(DeviceId, Value)>,
+    /// Whose topic hears of it.
+    device: Option<DeviceId>,
+    /// What it hears: made only if someone listens.
+    said: Said,
+}
+
+enum Said {
+    Accepted {
+        transaction: Bytes,
+    },
+    Refused {
+        transaction: Bytes,
+        reason: String,
+        code: &'static str,
+    },
+}
+
+impl Said {
+    fn message(&self) -> Value {
+        let mut fields = Map::new();
+        match self {
+            Self::Accepted { transaction } => {
+                fields.extend(outcome::describe(transaction));
+                outcome::add_outcome(&mut fields, &Outcome::Accepted);
+            }
+            Self::Refused {
+                transaction,
+                reason,
+                code,
+            } => {
+                if !transaction.is_empty() {
+                    fields.extend(outcome::describe(transaction));
+                }
+                fields.insert("status".into(), json!("rejected"));
+                fields.insert("reason".into(), json!(reason));
+                fields.insert("code".into(), json!(code));
+            }
+        }
+        Value::Object(fields)
+    }
 }
 
 /// The way to the broker's task.
@@ -63,7 +108,12 @@ impl MqttHandle {
     pub(crate) async fn listening(&self, devices: Vec<DeviceId>) -> Vec<bool> {
         let (sender, receiver) = oneshot::channel();
         let count = devices.len();
-        if self.events.send(Event::Listening(devices, sender)).await.is_err() {
+        if self
+            .events
+            .send(Event::Listening(devices, sender))
+            .await
+            .is_err()
+        {
             return vec![false; count];
         }
         receiver.await.unwrap_or_else(|_| vec![false; count])
@@ -71,7 +121,10 @@ impl MqttHandle {
 
     /// Publishes to a device's receipts topic.
     pub(crate) async fn tell(&self, device: DeviceId, message: &Value) {
-        let _ = self.events.send(Event::Publish(to_device(device, message))).await;
+        let _ = self
+            .events
+            .send(Event::Publish(to_device(device, message)))
+            .await;
     }
 
     /// How much the broker holds.
@@ -93,7 +146,11 @@ impl MqttHandle {
 }
 
 fn to_device(device: DeviceId, message: &Value) -> Message {
-    let mut publication = Message::new(receipts_topic(device), message.to_string(), Qos::AtLeastOnce);
+    let mut publication = Message::new(
+        receipts_topic(device),
+        message.to_string(),
+        Qos::AtLeastOnce,
+    );
     let properties = crate::codec::MessageProperties {
         payload_format: Some(1),
         content_type: Some("application/json".into()),
@@ -113,15 +170,22 @@ pub(crate) async fn start(
         (Some(_), Some(tls_config)) => Some(tls::acceptor("mqtt.tls", tls_config)?),
         _ => None,
     };
-    let (events, inbox) = mpsc::channel(1024);
-    let run = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros() as u64);
-    let rules = TopicRules { client_is_device: config.client_is_device };
+    let (events, inbox) = mpsc::channel(256);
+    let run = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_micros() as u64);
+    let rules = TopicRules {
+        client_is_device: config.client_is_device,
+    };
     let broker = Broker::new(config.limits(), Box::new(rules), run);
     let (answers, answered) = mpsc::unbounded_channel();
     let handshake = Duration::from_secs(u64::from(config.connect_timeout_s));
     let ids = Arc::new(std::sync::atomic::AtomicU64::new(0));
     let mut bound = [None, None];
-    let listeners = [("mqtt.listen", config.listen, None), ("mqtt.listen_tls", config.listen_tls, acceptor)];
+    let listeners = [
+        ("mqtt.listen", config.listen, None),
+        ("mqtt.listen_tls", config.listen_tls, acceptor),
+    ];
     for ((key, address, acceptor), bound) in listeners.into_iter().zip(&mut bound) {
         let Some(address) = address else { continue };
         let listener = TcpListener::bind(address).await.map_err(|error| {
@@ -140,13 +204,28 @@ pub(crate) async fn start(
         };
         tasks.spawn(listening.run());
     }
-    let server = Server { broker, door, sockets: BTreeMap::new(), answers, started: (Instant::now(), now_unix()) };
-    tasks.spawn(server.run(inbox, answered));
+    let server = Server {
+        broker,
+        door,
+        sockets: BTreeMap::new(),
+        answers,
+        started: (Instant::now(), now_unix()),
+    };
+    let alarm = Alarm {
+        spool: server.door.spool.clone(),
+        what: "the MQTT broker has ended",
+    };
+    tasks.spawn(async move {
+        let _alarm = alarm;
+        server.run(inbox, answered).await;
+    });
     Ok((MqttHandle { events }, bound))
 }
 
 fn now_unix() -> Duration {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
 }
 
 struct Listening {
@@ -187,7 +266,9 @@ impl Listening {
             sockets.spawn(async move {
                 match acceptor {
                     None => open(stream, id, None, packet_max, events).await,
-                    Some(acceptor) => tls_open(acceptor, stream, id, packet_max, handshake, events).await,
+                    Some(acceptor) => {
+                        tls_open(acceptor, stream, id, packet_max, handshake, events).await
+                    }
                 }
             });
         }
@@ -210,7 +291,11 @@ async fn tls_open(
         }
         Err(_) => return,
     };
-    let certificate = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
+    let certificate = stream
+        .get_ref()
+        .1
+        .peer_certificates()
+        .and_then(|chain| chain.first());
     let identity = match certificate.map(tls::identity).transpose() {
         Ok(identity) => identity.map(Arc::new),
         Err(error) => {
@@ -230,7 +315,12 @@ async fn open<S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + 'static>(
 ) {
     let (orders, inbox) = mpsc::unbounded_channel();
     let flow = Arc::new(Flow::default());
-    let connected = Event::Connected { id, identity, orders, flow: flow.clone() };
+    let connected = Event::Connected {
+        id,
+        identity,
+        orders,
+        flow: flow.clone(),
+    };
     if events.send(connected).await.is_ok() {
         socket::serve(stream, id, packet_max, events, inbox, flow).await;
     }
@@ -250,13 +340,20 @@ impl Server {
         Time::ZERO.plus(self.started.1 + self.started.0.elapsed())
     }
 
-    async fn run(mut self, mut inbox: mpsc::Receiver<Event>, mut answered: mpsc::UnboundedReceiver<Answer>) {
+    async fn run(
+        mut self,
+        mut inbox: mpsc::Receiver<Event>,
+        mut answered: mpsc::UnboundedReceiver<Answer>,
+    ) {
         let mut events = Vec::new();
         let mut answers = Vec::new();
         let mut out = Vec::new();
         loop {
             let far = tokio::time::Instant::now() + Duration::from_secs(3600);
-            let due = self.broker.deadline().map_or(far, |at| tokio::time::Instant::now() + at.since(self.now()));
+            let due = self
+                .broker
+                .deadline()
+                .map_or(far, |at| tokio::time::Instant::now() + at.since(self.now()));
             tokio::select! {
                 count = inbox.recv_many(&mut events, 256) => if count == 0 { return },
                 _ = answered.recv_many(&mut answers, 1024) => {}
@@ -264,9 +361,13 @@ impl Server {
             }
             let now = self.now();
             for answer in answers.drain(..) {
-                self.broker.resolve(now, answer.publication, &answer.verdict, &mut out);
-                if let Some((device, message)) = answer.message {
-                    self.broker.publish(now, &to_device(device, &message), &mut out);
+                self.broker
+                    .resolve(now, answer.publication, &answer.verdict, &mut out);
+                if let Some(device) = answer.device
+                    && self.broker.is_listened_to(&receipts_topic(device))
+                {
+                    self.broker
+                        .publish(now, &to_device(device, &answer.said.message()), &mut out);
                 }
             }
             let mut last = None;
@@ -282,9 +383,20 @@ impl Server {
         }
     }
 
-    fn on_event(&mut self, now: Time, event: Event, last: &mut Option<oneshot::Sender<()>>, out: &mut Vec<Output>) {
+    fn on_event(
+        &mut self,
+        now: Time,
+        event: Event,
+        last: &mut Option<oneshot::Sender<()>>,
+        out: &mut Vec<Output>,
+    ) {
         match event {
-            Event::Connected { id, identity, orders, flow } => {
+            Event::Connected {
+                id,
+                identity,
+                orders,
+                flow,
+            } => {
                 metrics::counter!("gateway.mqtt.connections").increment(1);
                 self.sockets.insert(id, (orders, flow));
                 self.broker.connected(now, id, identity, out);
@@ -309,7 +421,9 @@ impl Server {
             Event::Listening(devices, reply) => {
                 let mut listened = BTreeMap::new();
                 let mut listens = |device: DeviceId| {
-                    *listened.entry(device.0).or_insert_with(|| self.broker.is_listened_to(&receipts_topic(device)))
+                    *listened
+                        .entry(device.0)
+                        .or_insert_with(|| self.broker.is_listened_to(&receipts_topic(device)))
                 };
                 let _ = reply.send(devices.into_iter().map(&mut listens).collect());
             }
@@ -361,48 +475,69 @@ impl Server {
     fn on_publication(&self, publication: PublicationId, message: &Message) {
         metrics::counter!("gateway.mqtt.records").increment(1);
         let named = topics::records_topic(&message.topic).ok().flatten();
-        let checked = self.door.check_record(&message.payload).and_then(|checked| match (named, checked.device) {
-            (Some(topic), Some(record)) if topic != record => Err(DoorError::OtherDevice { topic, record }),
-            _ => Ok(checked),
-        });
+        let checked = self
+            .door
+            .check_record(&message.payload)
+            .and_then(|checked| match (named, checked.device) {
+                (Some(topic), Some(record)) if topic != record => {
+                    Err(DoorError::OtherDevice { topic, record })
+                }
+                _ => Ok(checked),
+            });
         let answers = self.answers.clone();
         match checked {
             Ok(checked) => {
                 let device = checked.device.or(named);
                 let transaction = checked.transaction.clone();
                 self.door.store(&checked, move |result| {
-                    let mut fields = outcome::describe(&transaction);
-                    let verdict = match result {
-                        Ok(_) => {
-                            outcome::add_outcome(&mut fields, &Outcome::Accepted);
-                            Verdict::Accepted
-                        }
+                    let (verdict, said) = match result {
+                        Ok(_) => (Verdict::Accepted, Said::Accepted { transaction }),
                         Err(error) => {
                             let (reason, code) = match error {
                                 SpoolError::Full { .. } => (Reason::QuotaExceeded, "store-full"),
                                 SpoolError::Failed(_) => (Reason::UnspecifiedError, "store-failed"),
                             };
-                            refused(&mut fields, &error.to_string(), code);
-                            Verdict::Later(reason, error.to_string())
+                            let text = error.to_string();
+                            (
+                                Verdict::Later(reason, text.clone()),
+                                Said::Refused {
+                                    transaction,
+                                    reason: text,
+                                    code,
+                                },
+                            )
                         }
                     };
-                    let message = device.map(|device| (device, Value::Object(fields)));
-                    let _ = answers.send(Answer { publication, verdict, message });
+                    let _ = answers.send(Answer {
+                        publication,
+                        verdict,
+                        device,
+                        said,
+                    });
                 });
             }
             Err(error) => {
                 let (reason, code) = match error {
                     DoorError::OtherDevice { .. } => (Reason::NotAuthorized, "other-device"),
-                    DoorError::WrongNetwork { .. } => (Reason::PayloadFormatInvalid, "wrong-network"),
+                    DoorError::WrongNetwork { .. } => {
+                        (Reason::PayloadFormatInvalid, "wrong-network")
+                    }
                     DoorError::TooLarge { .. } => (Reason::PayloadFormatInvalid, "too-large"),
                     _ => (Reason::PayloadFormatInvalid, "malformed"),
                 };
                 metrics::counter!("gateway.mqtt.records_refused", "code" => code).increment(1);
                 let text = error.to_string();
-                let mut fields = Map::new();
-                refused(&mut fields, &text, code);
-                let message = named.map(|device| (device, Value::Object(fields)));
-                let answer = Answer { publication, verdict: Verdict::Refused(reason, text), message };
+                let said = Said::Refused {
+                    transaction: Bytes::new(),
+                    reason: text.clone(),
+                    code,
+                };
+                let answer = Answer {
+                    publication,
+                    verdict: Verdict::Refused(reason, text),
+                    device: named,
+                    said,
+                };
                 // Behind the answers to what came earlier ([MQTT-4.6.0-2]).
                 self.door.spool.after_previous(
                     Ok(hedgerow_base::Lsn::ZERO),
@@ -413,10 +548,4 @@ impl Server {
             }
         }
     }
-}
-
-fn refused(fields: &mut Map<String, Value>, reason: &str, code: &str) {
-    fields.insert("status".into(), json!("rejected"));
-    fields.insert("reason".into(), json!(reason));
-    fields.insert("code".into(), json!(code));
 }

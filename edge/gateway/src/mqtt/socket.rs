@@ -88,7 +88,9 @@ async fn read(
     loop {
         loop {
             let changed = flow.changed.notified();
-            if !flow.paused.load(Ordering::Acquire) && flow.unsent.load(Ordering::Acquire) < UNSENT_MAX {
+            if !flow.paused.load(Ordering::Acquire)
+                && flow.unsent.load(Ordering::Acquire) < UNSENT_MAX
+            {
                 break;
             }
             changed.await;
@@ -118,7 +120,7 @@ async fn read(
 fn cut(framer: &mut Framer, version: &mut Option<Version>) -> (Vec<Packet>, Option<DecodeError>) {
     let mut packets = Vec::new();
     while packets.len() < BURST {
-        match framer.next() {
+        match framer.next_packet() {
             Ok(None) => break,
             Ok(Some((header, body))) => match codec::decode(*version, header, &body) {
                 Ok(packet) => {
@@ -169,7 +171,9 @@ async fn write(
             }
             flow.unsent.fetch_sub(total, Ordering::AcqRel);
             flow.changed.notify_one();
-            if events.try_send(Event::Sent(id, total)).is_err() && events.send(Event::Sent(id, total)).await.is_err() {
+            if events.try_send(Event::Sent(id, total)).is_err()
+                && events.send(Event::Sent(id, total)).await.is_err()
+            {
                 return;
             }
         }

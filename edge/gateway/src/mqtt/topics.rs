@@ -25,7 +25,9 @@ pub(crate) fn records_topic(topic: &str) -> Result<Option<DeviceId>, ()> {
     if rest.is_empty() {
         return Ok(None);
     }
-    device(rest.strip_prefix('/').ok_or(())?).map(Some).ok_or(())
+    device(rest.strip_prefix('/').ok_or(())?)
+        .map(Some)
+        .ok_or(())
 }
 
 /// With or without `0x`.
@@ -63,14 +65,20 @@ fn refuse<T>(text: impl Into<String>) -> Result<T, (Reason, String)> {
 }
 
 impl TopicRules {
-    fn same(&self, identity: Option<&Identity>, named: Option<DeviceId>) -> Result<(), (Reason, String)> {
+    fn same(
+        &self,
+        identity: Option<&Identity>,
+        named: Option<DeviceId>,
+    ) -> Result<(), (Reason, String)> {
         if !self.client_is_device {
             return Ok(());
         }
         let own = identity.and_then(device_of);
         match (own, named) {
             (Some(own), Some(named)) if own == named => Ok(()),
-            (Some(own), _) => refuse(format!("this certificate is of device {own}: use its topics only")),
+            (Some(own), _) => refuse(format!(
+                "this certificate is of device {own}: use its topics only"
+            )),
             (None, _) => refuse("a client certificate with a device's key is needed"),
         }
     }
@@ -93,7 +101,9 @@ impl Authority for TopicRules {
                 self.same(identity, identity.and_then(device_of))
             }
             Ok(device) => self.same(identity, device),
-            Err(()) => refuse(format!("publish records to {RECORDS} or {RECORDS}/DEVICE (40 hexadecimal digits)")),
+            Err(()) => refuse(format!(
+                "publish records to {RECORDS} or {RECORDS}/DEVICE (40 hexadecimal digits)"
+            )),
         }
     }
 
@@ -101,11 +111,16 @@ impl Authority for TopicRules {
         if !self.client_is_device {
             return Ok(());
         }
-        match filter.strip_prefix(RECEIPTS).and_then(|rest| rest.strip_prefix('/')) {
+        match filter
+            .strip_prefix(RECEIPTS)
+            .and_then(|rest| rest.strip_prefix('/'))
+        {
             Some(digits) => self.same(identity, device(digits)),
             // Everything that could match others' receipts.
             None if filter.starts_with(['#', '+']) || filter.starts_with("hedgerow") => {
-                refuse(format!("subscribe to {RECEIPTS}/DEVICE with the device's own 40 hexadecimal digits"))
+                refuse(format!(
+                    "subscribe to {RECEIPTS}/DEVICE with the device's own 40 hexadecimal digits"
+                ))
             }
             None => Ok(()),
         }
@@ -124,11 +139,23 @@ mod tests {
 
     #[test]
     fn only_records_are_published_under_hedgerow() {
-        let rules = TopicRules { client_is_device: false };
-        for good in [RECORDS, &format!("{RECORDS}/{DEVICE}"), "plant/1/state", "hedgerow/v1/responses/7"] {
+        let rules = TopicRules {
+            client_is_device: false,
+        };
+        for good in [
+            RECORDS,
+            &format!("{RECORDS}/{DEVICE}"),
+            "plant/1/state",
+            "hedgerow/v1/responses/7",
+        ] {
             assert!(rules.publish(None, good).is_ok(), "{good}");
         }
-        for bad in ["$SYS/x", "hedgerow/v1/receipts/x", "hedgerow/v1/records/abc", "hedgerow/v1/recordsx"] {
+        for bad in [
+            "$SYS/x",
+            "hedgerow/v1/receipts/x",
+            "hedgerow/v1/records/abc",
+            "hedgerow/v1/recordsx",
+        ] {
             assert!(rules.publish(None, bad).is_err(), "{bad}");
         }
         assert!(rules.is_for_application(RECORDS));
@@ -137,16 +164,34 @@ mod tests {
 
     #[test]
     fn a_device_certificate_speaks_for_its_device_only() {
-        let rules = TopicRules { client_is_device: true };
-        let own = Identity { subject: "CN=a".into(), public_key: vec![7; 32] };
+        let rules = TopicRules {
+            client_is_device: true,
+        };
+        let own = Identity {
+            subject: "CN=a".into(),
+            public_key: vec![7; 32],
+        };
         let mine = device_of(&own).unwrap();
         let digits = hex::encode(mine.0);
-        assert!(rules.publish(Some(&own), &format!("{RECORDS}/{digits}")).is_ok());
+        assert!(
+            rules
+                .publish(Some(&own), &format!("{RECORDS}/{digits}"))
+                .is_ok()
+        );
         assert!(rules.publish(Some(&own), RECORDS).is_ok());
-        assert!(rules.publish(Some(&own), &format!("{RECORDS}/{DEVICE}")).is_err());
+        assert!(
+            rules
+                .publish(Some(&own), &format!("{RECORDS}/{DEVICE}"))
+                .is_err()
+        );
         assert!(rules.publish(None, RECORDS).is_err());
         assert!(rules.subscribe(Some(&own), &receipts_topic(mine)).is_ok());
-        for bad in [format!("{RECEIPTS}/{DEVICE}"), format!("{RECEIPTS}/+"), "#".into(), "hedgerow/#".into()] {
+        for bad in [
+            format!("{RECEIPTS}/{DEVICE}"),
+            format!("{RECEIPTS}/+"),
+            "#".into(),
+            "hedgerow/#".into(),
+        ] {
             assert!(rules.subscribe(Some(&own), &bad).is_err(), "{bad}");
         }
     }
@@ -158,7 +203,13 @@ mod tests {
         point.extend([1; 32]);
         let mut compressed = vec![3];
         compressed.extend([9; 32]);
-        let identity = |public_key| Identity { subject: String::new(), public_key };
-        assert_eq!(device_of(&identity(point)), device_of(&identity(compressed)));
+        let identity = |public_key| Identity {
+            subject: String::new(),
+            public_key,
+        };
+        assert_eq!(
+            device_of(&identity(point)),
+            device_of(&identity(compressed))
+        );
     }
 }

@@ -1,5 +1,10 @@
 //! A network in memory, on the real ledger: what the gateway's tests and its example stand on.
-#![allow(dead_code, missing_docs, unreachable_pub, reason = "each test uses a part of it")]
+#![allow(
+    dead_code,
+    missing_docs,
+    unreachable_pub,
+    reason = "each test uses a part of it"
+)]
 
 use std::{
     path::Path,
@@ -43,7 +48,11 @@ fn key(index: u8) -> SigningKey {
 }
 
 fn member(name: &str, index: u8) -> Member {
-    Member { name: name.into(), key: key(index).verifying_key().0, mac_key: [index + 101; 32] }
+    Member {
+        name: name.into(),
+        key: key(index).verifying_key().0,
+        mac_key: [index + 101; 32],
+    }
 }
 
 pub fn genesis() -> Genesis {
@@ -51,7 +60,9 @@ pub fn genesis() -> Genesis {
         network: NETWORK,
         name: "test".into(),
         time: 1_700_000_000_000,
-        validators: (0..4).map(|index| member(&format!("v{index}"), index)).collect(),
+        validators: (0..4)
+            .map(|index| member(&format!("v{index}"), index))
+            .collect(),
         gateways: vec![member("gateway", 4)],
         ordering: hedgerow_chain::Ordering {
             consensus: "pbft".into(),
@@ -90,20 +101,35 @@ impl Fake {
 
     /// Executes the transactions as one block, final and certified.
     pub fn execute(&self, bundle: Vec<Bytes>) -> Vec<Receipt> {
-        let blobs = bundle.iter().map(|bytes| Blob::new(bytes.to_vec()).unwrap()).collect();
-        let operation = Bundle { transactions: List::new(blobs).unwrap() }.to_bytes().into();
+        let blobs = bundle
+            .iter()
+            .map(|bytes| Blob::new(bytes.to_vec()).unwrap())
+            .collect();
+        let operation = Bundle {
+            transactions: List::new(blobs).unwrap(),
+        }
+        .to_bytes()
+        .into();
         let mut ledger = self.ledger();
         let number = self.slot.fetch_add(1, Ordering::SeqCst);
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-        let request = Request { client: NodeId(4), number, operation };
-        let done = ledger.execute(Slot(number), Time(since.as_nanos() as u64), &[request]).unwrap().unwrap();
+        let request = Request {
+            client: NodeId(4),
+            number,
+            operation,
+        };
+        let done = ledger
+            .execute(Slot(number), Time(since.as_nanos() as u64), &[request])
+            .unwrap()
+            .unwrap();
         let height = done.header.height;
         ledger.stable(height).unwrap();
         let genesis = ledger.trust_root().genesis;
         let mut attestations = self.attestations.lock().unwrap();
         for validator in 0..2 {
             let key = &self.keys[validator as usize];
-            let attestation = Attestation::sign(&genesis, height, done.hash, NodeId(validator), key);
+            let attestation =
+                Attestation::sign(&genesis, height, done.hash, NodeId(validator), key);
             attestations.add(&attestation).unwrap();
         }
         let certificate = attestations.certificate(&done.header).unwrap();
@@ -115,18 +141,33 @@ impl Fake {
     /// Makes a device known.
     pub fn register(&self, name: &str, device: &DeviceKey) {
         let receipts = self.execute(vec![self.registration(name, device)]);
-        assert!(matches!(receipts[..], [Receipt::Registered { .. }]), "{receipts:?}");
+        assert!(
+            matches!(receipts[..], [Receipt::Registered { .. }]),
+            "{receipts:?}"
+        );
     }
 
     pub fn registration(&self, name: &str, device: &DeviceKey) -> Bytes {
         let name = Name::new(name).unwrap();
-        let transaction = register(NETWORK, name, *device.public_key(), None, NodeId(4), &self.keys[4]).unwrap();
+        let transaction = register(
+            NETWORK,
+            name,
+            *device.public_key(),
+            None,
+            NodeId(4),
+            &self.keys[4],
+        )
+        .unwrap();
         transaction.to_bytes().into()
     }
 
     /// How many readings the stream has.
     pub fn length(&self, stream: &str) -> u64 {
-        match self.ledger().query(&Query::Stream(stream.parse().unwrap())).unwrap() {
+        match self
+            .ledger()
+            .query(&Query::Stream(stream.parse().unwrap()))
+            .unwrap()
+        {
             Answer::Stream(stream) => stream.length,
             _ => 0,
         }
@@ -141,8 +182,13 @@ impl Network for Fake {
         if *stalled.borrow_and_update() {
             // As a client of the protocol does: it goes on trying for a while.
             let back = stalled.wait_for(|stalled| !*stalled);
-            if tokio::time::timeout(Duration::from_secs(1), back).await.is_err() {
-                return Err(SubmitError::Unavailable("2 of 4 validators unreachable: need 3".into()));
+            if tokio::time::timeout(Duration::from_secs(1), back)
+                .await
+                .is_err()
+            {
+                return Err(SubmitError::Unavailable(
+                    "2 of 4 validators unreachable: need 3".into(),
+                ));
             }
         }
         Ok(self.execute(bundle))
@@ -150,7 +196,9 @@ impl Network for Fake {
 
     async fn query(&self, query: Query) -> Result<Answer, QueryError> {
         if self.hide_certificates.load(Ordering::SeqCst) && matches!(query, Query::Prove { .. }) {
-            return Ok(Answer::NotYetFinal { certified: hedgerow_base::Height(0) });
+            return Ok(Answer::NotYetFinal {
+                certified: hedgerow_base::Height(0),
+            });
         }
         Ok(self.ledger().query(&query).unwrap())
     }
@@ -162,7 +210,11 @@ impl Network for Fake {
             network: NETWORK,
             name: "test".into(),
             node: "gateway".into(),
-            members: vec![MemberStatus { name: "v0".into(), role: "validator".into(), ..MemberStatus::default() }],
+            members: vec![MemberStatus {
+                name: "v0".into(),
+                role: "validator".into(),
+                ..MemberStatus::default()
+            }],
             head_height: head,
             attested_height: head,
             view: 0,
@@ -180,7 +232,9 @@ pub fn record(device: &DeviceKey, stream: &str, sequence: u64) -> Vec<u8> {
     let mut record = RecordBuilder::new(NETWORK, device.device_id(), stream.parse().unwrap());
     let payload = format!("{{\"celsius\":{}.5}}", sequence % 40);
     let time = 1_700_000_000_000 + sequence * 1000;
-    record.push(reading(sequence, time, "application/json", payload.as_bytes()).unwrap()).unwrap();
+    record
+        .push(reading(sequence, time, "application/json", payload.as_bytes()).unwrap())
+        .unwrap();
     record.sign(device).unwrap()
 }
 
@@ -197,14 +251,19 @@ pub fn config() -> GatewayConfig {
 }
 
 pub async fn start(config: &GatewayConfig, data: &Path, network: &Arc<Fake>) -> Gateway {
-    Gateway::start(config, data, network.clone(), None).await.unwrap()
+    Gateway::start(config, data, network.clone(), None)
+        .await
+        .unwrap()
 }
 
 /// Waits for something that another task brings about; says what it waited for when it does not come.
 pub async fn until(what: &str, mut there: impl FnMut() -> bool) {
     let start = tokio::time::Instant::now();
     while !there() {
-        assert!(start.elapsed() < Duration::from_secs(30), "waited for: {what}");
+        assert!(
+            start.elapsed() < Duration::from_secs(30),
+            "waited for: {what}"
+        );
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }

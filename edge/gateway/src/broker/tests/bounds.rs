@@ -4,9 +4,15 @@ use super::*;
 
 #[test]
 fn connections_are_bounded() {
-    let mut bench = Bench::with(Limits { connections: 2, ..Limits::default() });
+    let mut bench = Bench::with(Limits {
+        connections: 2,
+        ..Limits::default()
+    });
     let (a, b, c) = (bench.socket(), bench.socket(), bench.socket());
-    assert_eq!((bench.is_closed(a), bench.is_closed(b), bench.is_closed(c)), (false, false, true));
+    assert_eq!(
+        (bench.is_closed(a), bench.is_closed(b), bench.is_closed(c)),
+        (false, false, true)
+    );
     bench.lose(a);
     let d = bench.socket();
     assert!(!bench.is_closed(d));
@@ -14,7 +20,10 @@ fn connections_are_bounded() {
 
 #[test]
 fn sessions_are_bounded_and_the_longest_absent_goes_first() {
-    let mut bench = Bench::with(Limits { sessions: 2, ..Limits::default() });
+    let mut bench = Bench::with(Limits {
+        sessions: 2,
+        ..Limits::default()
+    });
     for name in ["a", "b"] {
         let id = bench.client(lasting(name));
         bench.lose(id);
@@ -30,19 +39,34 @@ fn sessions_are_bounded_and_the_longest_absent_goes_first() {
 
 #[test]
 fn subscriptions_are_bounded() {
-    let mut bench = Bench::with(Limits { subscriptions_per_session: 2, ..Limits::default() });
+    let mut bench = Bench::with(Limits {
+        subscriptions_per_session: 2,
+        ..Limits::default()
+    });
     let a = bench.client(v5("a"));
     let filters = ["1", "2", "3", "2"].map(|filter| request(filter, Qos::AtMostOnce));
     bench.subscribe(a, filters.to_vec());
-    assert_eq!(bench.heard(a), ["SUBACK #900 0x00 0x00 0x97 0x00 (a session has at most 2 subscriptions)"]);
+    assert_eq!(
+        bench.heard(a),
+        ["SUBACK #900 0x00 0x00 0x97 0x00 (a session has at most 2 subscriptions)"]
+    );
 }
 
 #[test]
 fn queues_are_bounded_by_number_and_bytes() {
     for limits in [
-        Limits { queued_messages: 3, ..Limits::default() },
-        Limits { queued_bytes: 3 * 100, ..Limits::default() },
-        Limits { queued_bytes_total: 3 * 100, ..Limits::default() },
+        Limits {
+            queued_messages: 3,
+            ..Limits::default()
+        },
+        Limits {
+            queued_bytes: 3 * 100,
+            ..Limits::default()
+        },
+        Limits {
+            queued_bytes_total: 3 * 100,
+            ..Limits::default()
+        },
     ] {
         let mut bench = Bench::with(limits);
         let (a, b) = (bench.client(lasting("a")), bench.client(v5("b")));
@@ -60,7 +84,10 @@ fn queues_are_bounded_by_number_and_bytes() {
 
 #[test]
 fn a_client_that_does_not_read_loses_qos_0_messages() {
-    let mut bench = Bench::with(Limits { unsent_bytes: 1000, ..Limits::default() });
+    let mut bench = Bench::with(Limits {
+        unsent_bytes: 1000,
+        ..Limits::default()
+    });
     let (a, b) = (bench.client(v5("a")), bench.client(v5("b")));
     bench.listen(a, "t", Qos::AtMostOnce);
     let mut out = Vec::new();
@@ -74,7 +101,10 @@ fn a_client_that_does_not_read_loses_qos_0_messages() {
 
 #[test]
 fn messages_in_flight_are_bounded_even_if_the_client_wants_more() {
-    let mut bench = Bench::with(Limits { in_flight: 5, ..Limits::default() });
+    let mut bench = Bench::with(Limits {
+        in_flight: 5,
+        ..Limits::default()
+    });
     let (a, b) = (bench.client(v5("a")), bench.client(v5("b")));
     bench.listen(a, "t", Qos::AtLeastOnce);
     for id in 1..=20 {
@@ -86,19 +116,25 @@ fn messages_in_flight_are_bounded_even_if_the_client_wants_more() {
 /// A retained message that does not fit is refused, and the topic's earlier one stays.
 #[test]
 fn retained_messages_are_bounded() {
-    let mut bench = Bench::with(Limits { retained_messages: 2, ..Limits::default() });
+    let mut bench = Bench::with(Limits {
+        retained_messages: 2,
+        ..Limits::default()
+    });
     let a = bench.client(v5("a"));
     for (id, topic) in [(1, "t/1"), (2, "t/2"), (3, "t/3"), (4, "t/1")] {
         let mut message = publish(topic, "x", id, Qos::AtLeastOnce);
         message.message.retain = true;
         bench.publish(a, message);
     }
-    assert_eq!(bench.heard(a), [
-        "PUBACK #1 0x10",
-        "PUBACK #2 0x10",
-        "PUBACK #3 0x97 (there is no room for another retained message)",
-        "PUBACK #4 0x10",
-    ]);
+    assert_eq!(
+        bench.heard(a),
+        [
+            "PUBACK #1 0x10",
+            "PUBACK #2 0x10",
+            "PUBACK #3 0x97 (there is no room for another retained message)",
+            "PUBACK #4 0x10",
+        ]
+    );
     assert_eq!(bench.broker.stats().retained, 2);
 }
 

@@ -4,15 +4,20 @@ use super::*;
 #[test]
 fn properties_are_forwarded() {
     let mut bench = Bench::new();
-    let (a, b, old) = (bench.client(v5("a")), bench.client(v5("b")), bench.client(v3("c")));
+    let (a, b, old) = (
+        bench.client(v5("a")),
+        bench.client(v5("b")),
+        bench.client(v3("c")),
+    );
     bench.listen(b, "t", Qos::AtMostOnce);
     bench.listen(old, "t", Qos::AtMostOnce);
     let mut message = publish("t", "x", 0, Qos::AtMostOnce);
     message.message.properties = properties();
     bench.publish(a, message);
-    assert_eq!(bench.heard(b), [
-        "PUBLISH t x format=1 type=text/plain response=answers/7 correlation=0102 b=2 a=1 b=3"
-    ]);
+    assert_eq!(
+        bench.heard(b),
+        ["PUBLISH t x format=1 type=text/plain response=answers/7 correlation=0102 b=2 a=1 b=3"]
+    );
     assert_eq!(bench.heard(old), ["PUBLISH t x"]);
 }
 
@@ -32,7 +37,10 @@ fn qos_is_the_lesser_of_two() {
         .collect();
     bench.publish(a, publish("t", "x", 1, Qos::ExactlyOnce));
     let heard: Vec<String> = listeners.iter().flat_map(|id| bench.heard(*id)).collect();
-    assert_eq!(heard, ["PUBLISH t x", "PUBLISH t x qos1 #1", "PUBLISH t x qos2 #1"]);
+    assert_eq!(
+        heard,
+        ["PUBLISH t x", "PUBLISH t x qos1 #1", "PUBLISH t x qos2 #1"]
+    );
 }
 
 /// [MQTT-3.3.4-2], [MQTT-3.3.4-3], [MQTT-3.3.4-4]: once, with the greatest QoS and all identifiers.
@@ -42,7 +50,14 @@ fn overlapping_subscriptions_give_one_copy() {
     let (a, b) = (bench.client(v5("a")), bench.client(v5("b")));
     for (identifier, filter, qos) in [(11, "t/#", Qos::AtMostOnce), (12, "t/+", Qos::AtLeastOnce)] {
         let requests = vec![request(filter, qos)];
-        bench.send(b, Packet::Subscribe(Subscribe { packet_id: 5, identifier: Some(identifier), requests }));
+        bench.send(
+            b,
+            Packet::Subscribe(Subscribe {
+                packet_id: 5,
+                identifier: Some(identifier),
+                requests,
+            }),
+        );
     }
     bench.heard(b);
     bench.publish(a, publish("t/1", "x", 1, Qos::AtLeastOnce));
@@ -54,13 +69,31 @@ fn overlapping_subscriptions_give_one_copy() {
 #[test]
 fn the_clients_receive_maximum_holds_messages_back() {
     let mut bench = Bench::new();
-    let (a, b) = (bench.client(v5("a")), bench.client(Connect { receive_maximum: 2, ..v5("b") }));
+    let (a, b) = (
+        bench.client(v5("a")),
+        bench.client(Connect {
+            receive_maximum: 2,
+            ..v5("b")
+        }),
+    );
     bench.listen(b, "t", Qos::ExactlyOnce);
-    for (id, qos) in [(1, Qos::AtLeastOnce), (2, Qos::ExactlyOnce), (3, Qos::AtLeastOnce), (4, Qos::AtLeastOnce)] {
+    for (id, qos) in [
+        (1, Qos::AtLeastOnce),
+        (2, Qos::ExactlyOnce),
+        (3, Qos::AtLeastOnce),
+        (4, Qos::AtLeastOnce),
+    ] {
         bench.publish(a, publish("t", &id.to_string(), id, qos));
     }
     bench.publish(a, publish("t", "zero", 0, Qos::AtMostOnce)); // QoS 0 is not held back
-    assert_eq!(bench.heard(b), ["PUBLISH t 1 qos1 #1", "PUBLISH t 2 qos2 #2", "PUBLISH t zero"]);
+    assert_eq!(
+        bench.heard(b),
+        [
+            "PUBLISH t 1 qos1 #1",
+            "PUBLISH t 2 qos2 #2",
+            "PUBLISH t zero"
+        ]
+    );
     bench.send(b, Packet::Pubrec(2, 0));
     assert_eq!(bench.heard(b), ["PUBREL #2"]);
     bench.send(b, Packet::Pubcomp(2, 0));
@@ -73,7 +106,13 @@ fn the_clients_receive_maximum_holds_messages_back() {
 #[test]
 fn a_refused_qos_2_message_is_over() {
     let mut bench = Bench::new();
-    let (a, b) = (bench.client(v5("a")), bench.client(Connect { receive_maximum: 1, ..v5("b") }));
+    let (a, b) = (
+        bench.client(v5("a")),
+        bench.client(Connect {
+            receive_maximum: 1,
+            ..v5("b")
+        }),
+    );
     bench.listen(b, "t", Qos::ExactlyOnce);
     bench.publish(a, publish("t", "1", 1, Qos::ExactlyOnce));
     bench.publish(a, publish("t", "2", 2, Qos::ExactlyOnce));
@@ -86,7 +125,13 @@ fn a_refused_qos_2_message_is_over() {
 #[test]
 fn the_clients_maximum_packet_size_is_kept() {
     let mut bench = Bench::new();
-    let (a, b) = (bench.client(v5("a")), bench.client(Connect { maximum_packet_size: Some(40), ..v5("b") }));
+    let (a, b) = (
+        bench.client(v5("a")),
+        bench.client(Connect {
+            maximum_packet_size: Some(40),
+            ..v5("b")
+        }),
+    );
     bench.listen(b, "t", Qos::AtLeastOnce);
     bench.publish(a, publish("t", &"x".repeat(60), 1, Qos::AtLeastOnce));
     bench.publish(a, publish("t", &"y".repeat(60), 0, Qos::AtMostOnce));
@@ -99,7 +144,10 @@ fn the_clients_maximum_packet_size_is_kept() {
 #[test]
 fn a_reason_string_is_left_out_where_it_does_not_fit() {
     let mut bench = Bench::new();
-    let a = bench.client(Connect { maximum_packet_size: Some(20), ..v5("a") });
+    let a = bench.client(Connect {
+        maximum_packet_size: Some(20),
+        ..v5("a")
+    });
     bench.publish(a, publish("secret", "x", 1, Qos::AtLeastOnce));
     assert_eq!(bench.heard(a), ["PUBACK #1 0x87"]);
 }
@@ -112,8 +160,20 @@ fn messages_expire_and_their_time_runs() {
     let b = bench.client(lasting("b"));
     bench.listen(b, "t", Qos::AtLeastOnce);
     bench.lose(b);
-    bench.publish(a, Publish { expiry: Some(10), ..publish("t", "short", 1, Qos::AtLeastOnce) });
-    bench.publish(a, Publish { expiry: Some(100), ..publish("t", "long", 2, Qos::AtLeastOnce) });
+    bench.publish(
+        a,
+        Publish {
+            expiry: Some(10),
+            ..publish("t", "short", 1, Qos::AtLeastOnce)
+        },
+    );
+    bench.publish(
+        a,
+        Publish {
+            expiry: Some(100),
+            ..publish("t", "long", 2, Qos::AtLeastOnce)
+        },
+    );
     bench.pass(30);
     let b = bench.connect(lasting("b"));
     assert_eq!(bench.heard(b)[1..], ["PUBLISH t long qos1 #1 expiry=70"]);
@@ -123,20 +183,29 @@ fn messages_expire_and_their_time_runs() {
 #[test]
 fn topic_aliases_towards_a_client() {
     let mut bench = Bench::new();
-    let (a, b) = (bench.client(v5("a")), bench.client(Connect { topic_alias_maximum: 2, ..v5("b") }));
+    let (a, b) = (
+        bench.client(v5("a")),
+        bench.client(Connect {
+            topic_alias_maximum: 2,
+            ..v5("b")
+        }),
+    );
     bench.listen(b, "#", Qos::AtMostOnce);
     for topic in ["x", "x", "y", "x", "z", "x", "y"] {
         bench.publish(a, publish(topic, "-", 0, Qos::AtMostOnce));
     }
-    assert_eq!(bench.heard(b), [
-        "PUBLISH x - alias=1",
-        "PUBLISH  - alias=1",
-        "PUBLISH y - alias=2",
-        "PUBLISH  - alias=1",
-        "PUBLISH z - alias=2",
-        "PUBLISH  - alias=1",
-        "PUBLISH y - alias=2",
-    ]);
+    assert_eq!(
+        bench.heard(b),
+        [
+            "PUBLISH x - alias=1",
+            "PUBLISH  - alias=1",
+            "PUBLISH y - alias=2",
+            "PUBLISH  - alias=1",
+            "PUBLISH z - alias=2",
+            "PUBLISH  - alias=1",
+            "PUBLISH y - alias=2",
+        ]
+    );
 }
 
 /// [MQTT-4.6.0-5], [MQTT-4.6.0-6]: the order of each topic's messages is kept.
@@ -153,7 +222,9 @@ fn order_is_kept() {
         bench.send(b, Packet::Puback(id, 0));
         heard.extend(bench.heard(b));
     }
-    let expected: Vec<String> = (1..=300).map(|id| format!("PUBLISH t {id} qos1 #{id}")).collect();
+    let expected: Vec<String> = (1..=300)
+        .map(|id| format!("PUBLISH t {id} qos1 #{id}"))
+        .collect();
     assert_eq!(heard, expected);
 }
 

@@ -20,8 +20,8 @@ use mqtt_protocol_core::mqtt::packet::{Property, v3_1_1 as v3, v5_0 as v5};
 
 use super::{Authority, Broker, ConnectionId, Identity, Limits, Output, PublicationId, Verdict};
 use crate::codec::{
-    Connect, Disconnect, Message, MessageProperties, Packet, Publish, Qos, Reason, RetainHandling, Subscribe,
-    SubscribeRequest, Unsubscribe, Version, Will,
+    Connect, Disconnect, Message, MessageProperties, Packet, Publish, Qos, Reason, RetainHandling,
+    Subscribe, SubscribeRequest, Unsubscribe, Version, Will,
 };
 
 /// Topics under `app/` are the application's; `secret` is nobody's.
@@ -36,7 +36,11 @@ impl Authority for Rules {
     }
 
     fn publish(&self, _: Option<&Identity>, topic: &str) -> Result<(), (Reason, String)> {
-        if topic == "secret" { Err((Reason::NotAuthorized, "it is secret".into())) } else { Ok(()) }
+        if topic == "secret" {
+            Err((Reason::NotAuthorized, "it is secret".into()))
+        } else {
+            Ok(())
+        }
     }
 
     fn subscribe(&self, identity: Option<&Identity>, filter: &str) -> Result<(), (Reason, String)> {
@@ -89,7 +93,11 @@ fn v3(client_id: &str) -> Connect {
 
 /// A session that outlives its connection.
 fn lasting(client_id: &str) -> Connect {
-    Connect { clean_start: false, session_expiry: 3600, ..v5(client_id) }
+    Connect {
+        clean_start: false,
+        session_expiry: 3600,
+        ..v5(client_id)
+    }
 }
 
 fn publish(topic: &str, payload: &str, packet_id: u16, qos: Qos) -> Publish {
@@ -143,21 +151,31 @@ impl Bench {
             match output {
                 Output::Send { to, packet } => {
                     let version = self.versions.get(&to).copied().unwrap_or(Version::V5);
-                    self.heard.entry(to).or_default().push(show(version, &packet));
+                    self.heard
+                        .entry(to)
+                        .or_default()
+                        .push(show(version, &packet));
                     self.broker.sent(to, packet.len());
                 }
                 Output::Close { connection } => {
                     self.closed.insert(connection);
                 }
-                Output::Throttle { connection, paused: true } => {
+                Output::Throttle {
+                    connection,
+                    paused: true,
+                } => {
                     self.paused.insert(connection);
                 }
-                Output::Throttle { connection, paused: false } => {
+                Output::Throttle {
+                    connection,
+                    paused: false,
+                } => {
                     self.paused.remove(&connection);
                 }
                 Output::Publication { id, message, .. } => {
                     let text = String::from_utf8_lossy(&message.payload).into_owned();
-                    self.publications.push((id, format!("{} {text}", message.topic)));
+                    self.publications
+                        .push((id, format!("{} {text}", message.topic)));
                 }
             }
         }
@@ -194,7 +212,14 @@ impl Bench {
     }
 
     fn subscribe(&mut self, id: ConnectionId, requests: Vec<SubscribeRequest>) {
-        self.send(id, Packet::Subscribe(Subscribe { packet_id: 900, identifier: None, requests }));
+        self.send(
+            id,
+            Packet::Subscribe(Subscribe {
+                packet_id: 900,
+                identifier: None,
+                requests,
+            }),
+        );
     }
 
     /// Subscribes, and forgets the SUBACK.
@@ -208,7 +233,13 @@ impl Bench {
     }
 
     fn disconnect(&mut self, id: ConnectionId, reason: u8) {
-        self.send(id, Packet::Disconnect(Disconnect { reason, session_expiry: None }));
+        self.send(
+            id,
+            Packet::Disconnect(Disconnect {
+                reason,
+                session_expiry: None,
+            }),
+        );
     }
 
     fn resolve(&mut self, publication: PublicationId, verdict: &Verdict) {
@@ -265,12 +296,22 @@ fn show_publish(version: Version, header: u8, body: &[u8]) -> String {
     let (topic, id, payload, properties) = match version {
         Version::V3 => {
             let (packet, _) = v3::Publish::parse(flags, body.into()).unwrap();
-            (packet.topic_name().to_owned(), packet.packet_id(), packet.payload().as_slice().to_vec(), Vec::new())
+            (
+                packet.topic_name().to_owned(),
+                packet.packet_id(),
+                packet.payload().as_slice().to_vec(),
+                Vec::new(),
+            )
         }
         Version::V5 => {
             let (packet, _) = v5::Publish::parse(flags, body.into()).unwrap();
             let properties = packet.props.clone();
-            (packet.topic_name().to_owned(), packet.packet_id(), packet.payload().as_slice().to_vec(), properties)
+            (
+                packet.topic_name().to_owned(),
+                packet.packet_id(),
+                packet.payload().as_slice().to_vec(),
+                properties,
+            )
         }
     };
     let mut text = format!("PUBLISH {topic} {}", String::from_utf8_lossy(&payload));
@@ -291,7 +332,9 @@ fn show_publish(version: Version, header: u8, body: &[u8]) -> String {
             Property::UserProperty(p) => text += &format!(" {}={}", p.key(), p.val()),
             Property::ContentType(p) => text += &format!(" type={}", p.val()),
             Property::ResponseTopic(p) => text += &format!(" response={}", p.val()),
-            Property::CorrelationData(p) => text += &format!(" correlation={}", hex::encode(p.val())),
+            Property::CorrelationData(p) => {
+                text += &format!(" correlation={}", hex::encode(p.val()))
+            }
             Property::PayloadFormatIndicator(p) => text += &format!(" format={}", p.val()),
             _ => {}
         }
@@ -301,8 +344,19 @@ fn show_publish(version: Version, header: u8, body: &[u8]) -> String {
 
 /// `NAME #id code…`, as far as the packet has them; a reason string in brackets.
 fn show_answer(version: Version, kind: u8, body: &[u8]) -> String {
-    let name = ["PUBACK", "PUBREC", "PUBREL", "PUBCOMP", "", "SUBACK", "", "UNSUBACK", "", "", "DISCONNECT"]
-        [usize::from(kind) - 4];
+    let name = [
+        "PUBACK",
+        "PUBREC",
+        "PUBREL",
+        "PUBCOMP",
+        "",
+        "SUBACK",
+        "",
+        "UNSUBACK",
+        "",
+        "",
+        "DISCONNECT",
+    ][usize::from(kind) - 4];
     let mut text = name.to_owned();
     let mut rest = body;
     if kind != 14 {
@@ -310,7 +364,8 @@ fn show_answer(version: Version, kind: u8, body: &[u8]) -> String {
         rest = &body[2..];
     }
     if version == Version::V3 {
-        rest.iter().for_each(|code| text += &format!(" {code:#04x}"));
+        rest.iter()
+            .for_each(|code| text += &format!(" {code:#04x}"));
         return text;
     }
     let reason_string = |properties: &[u8]| {
@@ -319,7 +374,9 @@ fn show_answer(version: Version, kind: u8, body: &[u8]) -> String {
     };
     if matches!(kind, 9 | 11) {
         let length = usize::from(rest[0]);
-        rest[1 + length..].iter().for_each(|code| text += &format!(" {code:#04x}"));
+        rest[1 + length..]
+            .iter()
+            .for_each(|code| text += &format!(" {code:#04x}"));
         if length > 0 {
             text += &format!(" ({})", String::from_utf8_lossy(&rest[4..1 + length]));
         }
@@ -340,15 +397,26 @@ fn properties() -> Arc<MessageProperties> {
         content_type: Some("text/plain".into()),
         response_topic: Some("answers/7".into()),
         correlation_data: Some(Bytes::from_static(&[1, 2])),
-        user: vec![("b".into(), "2".into()), ("a".into(), "1".into()), ("b".into(), "3".into())],
+        user: vec![
+            ("b".into(), "2".into()),
+            ("a".into(), "1".into()),
+            ("b".into(), "3".into()),
+        ],
     })
 }
 
 fn unsubscribe(filters: &[&str]) -> Packet {
     let filters = filters.iter().map(|filter| (*filter).to_owned()).collect();
-    Packet::Unsubscribe(Unsubscribe { packet_id: 901, filters })
+    Packet::Unsubscribe(Unsubscribe {
+        packet_id: 901,
+        filters,
+    })
 }
 
 fn will(topic: &str, payload: &str, delay: u32) -> Option<Will> {
-    Some(Will { delay, expiry: None, message: Message::new(topic, payload.to_owned(), Qos::AtLeastOnce) })
+    Some(Will {
+        delay,
+        expiry: None,
+        message: Message::new(topic, payload.to_owned(), Qos::AtLeastOnce),
+    })
 }

@@ -7,7 +7,10 @@ const AT: Qos = Qos::AtLeastOnce;
 fn messages_are_acknowledged_by_their_qos() {
     let mut bench = Bench::new();
     let (five, three) = (bench.client(v5("a")), bench.client(v3("b")));
-    for (id, one, two) in [(five, "PUBACK #1 0x10", "PUBREC #2 0x10"), (three, "PUBACK #1", "PUBREC #2")] {
+    for (id, one, two) in [
+        (five, "PUBACK #1 0x10", "PUBREC #2 0x10"),
+        (three, "PUBACK #1", "PUBREC #2"),
+    ] {
         bench.publish(id, publish("t", "x", 0, Qos::AtMostOnce));
         bench.publish(id, publish("t", "x", 1, AT));
         bench.publish(id, publish("t", "x", 2, Qos::ExactlyOnce));
@@ -23,10 +26,22 @@ fn a_qos_2_message_is_taken_once() {
     let (a, b) = (bench.client(lasting("a")), bench.client(v5("b")));
     bench.listen(b, "t", Qos::AtMostOnce);
     bench.publish(a, publish("t", "x", 7, Qos::ExactlyOnce));
-    bench.publish(a, Publish { dup: true, ..publish("t", "x", 7, Qos::ExactlyOnce) });
+    bench.publish(
+        a,
+        Publish {
+            dup: true,
+            ..publish("t", "x", 7, Qos::ExactlyOnce)
+        },
+    );
     bench.lose(a);
     let a = bench.client(lasting("a"));
-    bench.publish(a, Publish { dup: true, ..publish("t", "x", 7, Qos::ExactlyOnce) });
+    bench.publish(
+        a,
+        Publish {
+            dup: true,
+            ..publish("t", "x", 7, Qos::ExactlyOnce)
+        },
+    );
     assert_eq!(bench.heard(b), ["PUBLISH t x"]);
     assert_eq!(bench.heard(a), ["PUBREC #7"]);
     bench.send(a, Packet::Pubrel(7, 0));
@@ -53,7 +68,13 @@ fn what_is_not_allowed_is_said_where_it_can_be() {
     let (five, three) = (bench.client(v5("a")), bench.client(v3("b")));
     bench.publish(five, publish("secret", "x", 1, AT));
     bench.publish(five, publish("secret", "x", 2, Qos::ExactlyOnce));
-    assert_eq!(bench.heard(five), ["PUBACK #1 0x87 (it is secret)", "PUBREC #2 0x87 (it is secret)"]);
+    assert_eq!(
+        bench.heard(five),
+        [
+            "PUBACK #1 0x87 (it is secret)",
+            "PUBREC #2 0x87 (it is secret)"
+        ]
+    );
     bench.send(five, Packet::Pubrel(2, 0));
     assert_eq!(bench.heard(five), ["PUBCOMP #2 0x92"]);
     bench.publish(three, publish("secret", "x", 1, AT));
@@ -64,7 +85,10 @@ fn what_is_not_allowed_is_said_where_it_can_be() {
 #[test]
 fn problem_information_can_be_turned_off() {
     let mut bench = Bench::new();
-    let a = bench.client(Connect { problem_information: false, ..v5("a") });
+    let a = bench.client(Connect {
+        problem_information: false,
+        ..v5("a")
+    });
     bench.publish(a, publish("secret", "x", 1, AT));
     assert_eq!(bench.heard(a), ["PUBACK #1 0x87"]);
 }
@@ -72,7 +96,10 @@ fn problem_information_can_be_turned_off() {
 /// [MQTT-3.3.2-8], [MQTT-3.3.2-9], §3.3.2.3.4
 #[test]
 fn topic_aliases_from_a_client() {
-    let mut bench = Bench::with(Limits { topic_aliases: 2, ..Limits::default() });
+    let mut bench = Bench::with(Limits {
+        topic_aliases: 2,
+        ..Limits::default()
+    });
     let (a, b) = (bench.client(v5("a")), bench.client(v5("b")));
     bench.listen(b, "#", Qos::AtMostOnce);
     let alias = |topic: &str, payload: &str, alias| Publish {
@@ -83,7 +110,10 @@ fn topic_aliases_from_a_client() {
     bench.publish(a, alias("", "2", 1));
     bench.publish(a, alias("u", "3", 1));
     bench.publish(a, alias("", "4", 1));
-    assert_eq!(bench.heard(b), ["PUBLISH t 1", "PUBLISH t 2", "PUBLISH u 3", "PUBLISH u 4"]);
+    assert_eq!(
+        bench.heard(b),
+        ["PUBLISH t 1", "PUBLISH t 2", "PUBLISH u 3", "PUBLISH u 4"]
+    );
     bench.publish(a, alias("", "5", 2));
     assert!(bench.heard(a)[0].starts_with("DISCONNECT 0x82"));
     let a = bench.client(v5("a"));
@@ -97,7 +127,10 @@ fn topic_aliases_from_a_client() {
 /// [MQTT-3.3.4-7], [MQTT-3.3.4-9]
 #[test]
 fn the_receive_maximum_is_enforced() {
-    let mut bench = Bench::with(Limits { receive_maximum: 2, ..Limits::default() });
+    let mut bench = Bench::with(Limits {
+        receive_maximum: 2,
+        ..Limits::default()
+    });
     let a = bench.client(v5("a"));
     bench.publish(a, publish("app/x", "1", 1, AT));
     bench.publish(a, publish("app/x", "2", 2, AT));
@@ -112,7 +145,10 @@ fn the_receive_maximum_is_enforced() {
 /// §4.9: QoS 2 counts until PUBCOMP.
 #[test]
 fn a_qos_2_exchange_counts_until_its_end() {
-    let mut bench = Bench::with(Limits { receive_maximum: 1, ..Limits::default() });
+    let mut bench = Bench::with(Limits {
+        receive_maximum: 1,
+        ..Limits::default()
+    });
     let a = bench.client(v5("a"));
     bench.publish(a, publish("t", "1", 1, Qos::ExactlyOnce));
     bench.send(a, Packet::Pubrel(1, 0));
@@ -129,18 +165,42 @@ fn the_application_decides_when_a_message_is_acknowledged() {
     let a = bench.client(v5("a"));
     bench.publish(a, publish("app/x", "1", 1, AT));
     bench.publish(a, publish("app/x", "2", 2, Qos::ExactlyOnce));
-    bench.publish(a, Publish { dup: true, ..publish("app/x", "2", 2, Qos::ExactlyOnce) });
+    bench.publish(
+        a,
+        Publish {
+            dup: true,
+            ..publish("app/x", "2", 2, Qos::ExactlyOnce)
+        },
+    );
     bench.publish(a, publish("app/x", "3", 3, AT));
     bench.publish(a, publish("app/x", "4", 4, AT));
     assert!(bench.heard(a).is_empty());
-    let texts: Vec<&str> = bench.publications.iter().map(|(_, text)| text.as_str()).collect();
+    let texts: Vec<&str> = bench
+        .publications
+        .iter()
+        .map(|(_, text)| text.as_str())
+        .collect();
     assert_eq!(texts, ["app/x 1", "app/x 2", "app/x 3", "app/x 4"]);
     let ids: Vec<PublicationId> = bench.publications.iter().map(|(id, _)| *id).collect();
     bench.resolve(ids[0], &Verdict::Accepted);
     bench.resolve(ids[1], &Verdict::Accepted);
-    bench.resolve(ids[2], &Verdict::Refused(Reason::PayloadFormatInvalid, "malformed".into()));
-    bench.resolve(ids[3], &Verdict::Later(Reason::QuotaExceeded, "full".into()));
-    assert_eq!(bench.heard(a), ["PUBACK #1", "PUBREC #2", "PUBACK #3 0x99 (malformed)", "PUBACK #4 0x97 (full)"]);
+    bench.resolve(
+        ids[2],
+        &Verdict::Refused(Reason::PayloadFormatInvalid, "malformed".into()),
+    );
+    bench.resolve(
+        ids[3],
+        &Verdict::Later(Reason::QuotaExceeded, "full".into()),
+    );
+    assert_eq!(
+        bench.heard(a),
+        [
+            "PUBACK #1",
+            "PUBREC #2",
+            "PUBACK #3 0x99 (malformed)",
+            "PUBACK #4 0x97 (full)"
+        ]
+    );
     bench.send(a, Packet::Pubrel(2, 0));
     assert_eq!(bench.heard(a), ["PUBCOMP #2"]);
 }
@@ -159,7 +219,10 @@ fn an_old_client_is_acknowledged_or_disconnected() {
     bench.resolve(ids[1], &refused);
     bench.send(a, Packet::Pubrel(2, 0));
     assert_eq!(bench.heard(a), ["PUBACK #1", "PUBREC #2", "PUBCOMP #2"]);
-    bench.resolve(ids[2], &Verdict::Later(Reason::QuotaExceeded, "full".into()));
+    bench.resolve(
+        ids[2],
+        &Verdict::Later(Reason::QuotaExceeded, "full".into()),
+    );
     assert!(bench.heard(a).is_empty());
     assert!(bench.is_closed(a));
 }
@@ -177,20 +240,40 @@ fn an_answer_for_a_client_that_was_away() {
     bench.resolve(ids[0], &Verdict::Accepted);
     bench.resolve(ids[1], &Verdict::Accepted);
     let a = bench.client(lasting("a"));
-    for (payload, id, qos) in [("1", 1, AT), ("2", 2, Qos::ExactlyOnce), ("3", 3, Qos::ExactlyOnce)] {
-        bench.publish(a, Publish { dup: true, ..publish("app/x", payload, id, qos) });
+    for (payload, id, qos) in [
+        ("1", 1, AT),
+        ("2", 2, Qos::ExactlyOnce),
+        ("3", 3, Qos::ExactlyOnce),
+    ] {
+        bench.publish(
+            a,
+            Publish {
+                dup: true,
+                ..publish("app/x", payload, id, qos)
+            },
+        );
     }
-    assert_eq!(bench.publications.len(), 4, "only the QoS 1 message came again");
+    assert_eq!(
+        bench.publications.len(),
+        4,
+        "only the QoS 1 message came again"
+    );
     bench.resolve(ids[2], &Verdict::Accepted);
     bench.resolve(bench.publications[3].0, &Verdict::Accepted);
-    assert_eq!(bench.heard(a), ["PUBREC #2", "PUBREC #3", "PUBACK #1"]);
+    assert_eq!(bench.heard(a), ["PUBACK #1", "PUBREC #2", "PUBREC #3"]);
 }
 
 /// An old client knows no Receive Maximum: it is read no further while too much waits.
 #[test]
 fn an_old_client_that_sends_too_much_is_not_read() {
-    let mut bench = Bench::with(Limits { receive_maximum: 2, ..Limits::default() });
-    let a = bench.client(Connect { keep_alive: 10, ..v3("a") });
+    let mut bench = Bench::with(Limits {
+        receive_maximum: 2,
+        ..Limits::default()
+    });
+    let a = bench.client(Connect {
+        keep_alive: 10,
+        ..v3("a")
+    });
     bench.publish(a, publish("app/x", "1", 1, AT));
     assert!(bench.paused.is_empty());
     bench.publish(a, publish("app/x", "2", 2, AT));
@@ -199,5 +282,48 @@ fn an_old_client_that_sends_too_much_is_not_read() {
     assert!(!bench.is_closed(a));
     let (first, _) = bench.publications[0].clone();
     bench.resolve(first, &Verdict::Accepted);
+    assert!(bench.paused.is_empty());
+}
+
+/// [MQTT-4.6.0-2], [MQTT-4.6.0-3]: acknowledgements have the order of the messages.
+#[test]
+fn acknowledgements_keep_the_order_of_the_messages() {
+    for (client, nobody) in [(v5("a"), " 0x10"), (v3("a"), "")] {
+        let mut bench = Bench::new();
+        let a = bench.client(client);
+        bench.publish(a, publish("app/x", "1", 1, AT));
+        bench.publish(a, publish("t", "2", 2, AT));
+        bench.publish(a, publish("app/x", "3", 3, Qos::ExactlyOnce));
+        bench.publish(a, publish("t", "4", 4, Qos::ExactlyOnce));
+        let ids: Vec<PublicationId> = bench.publications.iter().map(|(id, _)| *id).collect();
+        bench.resolve(ids[1], &Verdict::Accepted);
+        assert!(bench.heard(a).is_empty());
+        bench.resolve(ids[0], &Verdict::Accepted);
+        let expected = [
+            "PUBACK #1".into(),
+            format!("PUBACK #2{nobody}"),
+            "PUBREC #3".into(),
+            format!("PUBREC #4{nobody}"),
+        ];
+        assert_eq!(bench.heard(a), expected);
+    }
+}
+
+/// An old client's plain messages wait behind a record's answer within the same bound.
+#[test]
+fn answers_that_wait_are_bounded() {
+    let mut bench = Bench::with(Limits {
+        receive_maximum: 3,
+        ..Limits::default()
+    });
+    let a = bench.client(v3("a"));
+    bench.publish(a, publish("app/x", "1", 1, AT));
+    bench.publish(a, publish("t", "2", 2, AT));
+    assert!(bench.paused.is_empty());
+    bench.publish(a, publish("t", "3", 3, AT));
+    assert!(bench.paused.contains(&a));
+    let (first, _) = bench.publications[0].clone();
+    bench.resolve(first, &Verdict::Accepted);
+    assert_eq!(bench.heard(a), ["PUBACK #1", "PUBACK #2", "PUBACK #3"]);
     assert!(bench.paused.is_empty());
 }

@@ -11,11 +11,17 @@ fn a_session_is_resumed_or_begun_anew() {
     let second = bench.connect(lasting("a"));
     assert_eq!(bench.heard(second), ["CONNACK present=1 code=0x00"]);
     bench.disconnect(second, 0);
-    let third = bench.connect(Connect { clean_start: true, ..lasting("a") });
+    let third = bench.connect(Connect {
+        clean_start: true,
+        ..lasting("a")
+    });
     assert_eq!(bench.heard(third), ["CONNACK present=0 code=0x00"]);
     let b = bench.client(v5("b"));
     bench.publish(b, publish("t", "x", 0, Qos::AtMostOnce));
-    assert!(bench.heard(third).is_empty(), "the subscription went with the old session");
+    assert!(
+        bench.heard(third).is_empty(),
+        "the subscription went with the old session"
+    );
 }
 
 /// [MQTT-3.1.2-23]: the session is kept for its expiry interval after the connection.
@@ -27,7 +33,10 @@ fn a_session_ends_after_its_expiry() {
         bench.lose(a);
         bench.pass(wait);
         let again = bench.connect(lasting("a"));
-        assert_eq!(bench.heard(again), [format!("CONNACK present={present} code=0x00")]);
+        assert_eq!(
+            bench.heard(again),
+            [format!("CONNACK present={present} code=0x00")]
+        );
         bench.lose(again);
     }
     assert_eq!(bench.broker.stats().sessions, 1);
@@ -39,7 +48,11 @@ fn a_session_ends_after_its_expiry() {
 #[test]
 fn old_clients_have_sessions_too() {
     let mut bench = Bench::new();
-    let keep = Connect { clean_start: false, session_expiry: u32::MAX, ..v3("a") };
+    let keep = Connect {
+        clean_start: false,
+        session_expiry: u32::MAX,
+        ..v3("a")
+    };
     let a = bench.client(keep.clone());
     bench.listen(a, "t", Qos::AtLeastOnce);
     bench.lose(a);
@@ -47,7 +60,10 @@ fn old_clients_have_sessions_too() {
     bench.publish(b, publish("t", "x", 1, Qos::AtLeastOnce));
     assert_eq!(bench.heard(b), ["PUBACK #1"]);
     let a = bench.connect(keep);
-    assert_eq!(bench.heard(a), ["CONNACK present=1 code=0", "PUBLISH t x qos1 #1"]);
+    assert_eq!(
+        bench.heard(a),
+        ["CONNACK present=1 code=0", "PUBLISH t x qos1 #1"]
+    );
     bench.lose(b);
     let b = bench.connect(v3("b"));
     assert_eq!(bench.heard(b), ["CONNACK present=0 code=0"]);
@@ -56,8 +72,10 @@ fn old_clients_have_sessions_too() {
 /// §3.2.2.3.2: the server says so when it keeps the session for less than asked.
 #[test]
 fn a_long_expiry_is_cut() {
-    let mut bench =
-        Bench::with(Limits { session_expiry_max: Duration::from_secs(100), ..Limits::default() });
+    let mut bench = Bench::with(Limits {
+        session_expiry_max: Duration::from_secs(100),
+        ..Limits::default()
+    });
     let a = bench.connect(lasting("a"));
     assert_eq!(bench.heard(a), ["CONNACK present=0 code=0x00 expiry=100"]);
     bench.lose(a);
@@ -70,10 +88,22 @@ fn a_long_expiry_is_cut() {
 fn disconnect_may_change_the_expiry_but_not_from_zero() {
     let mut bench = Bench::new();
     let a = bench.client(lasting("a"));
-    bench.send(a, Packet::Disconnect(Disconnect { reason: 0, session_expiry: Some(0) }));
+    bench.send(
+        a,
+        Packet::Disconnect(Disconnect {
+            reason: 0,
+            session_expiry: Some(0),
+        }),
+    );
     assert_eq!(bench.broker.stats().sessions, 0);
     let b = bench.client(v5("b"));
-    bench.send(b, Packet::Disconnect(Disconnect { reason: 0, session_expiry: Some(5) }));
+    bench.send(
+        b,
+        Packet::Disconnect(Disconnect {
+            reason: 0,
+            session_expiry: Some(5),
+        }),
+    );
     assert!(bench.heard(b)[0].starts_with("DISCONNECT 0x82"));
 }
 
@@ -87,7 +117,14 @@ fn unacknowledged_messages_are_sent_again_on_the_next_connection() {
     bench.publish(b, publish("t", "one", 1, Qos::AtLeastOnce));
     bench.publish(b, publish("t", "two", 2, Qos::ExactlyOnce));
     bench.publish(b, publish("t", "three", 3, Qos::ExactlyOnce));
-    assert_eq!(bench.heard(a), ["PUBLISH t one qos1 #1", "PUBLISH t two qos2 #2", "PUBLISH t three qos2 #3"]);
+    assert_eq!(
+        bench.heard(a),
+        [
+            "PUBLISH t one qos1 #1",
+            "PUBLISH t two qos2 #2",
+            "PUBLISH t three qos2 #3"
+        ]
+    );
     bench.send(a, Packet::Pubrec(2, 0));
     assert_eq!(bench.heard(a), ["PUBREL #2"]);
     bench.lose(a);
@@ -96,19 +133,25 @@ fn unacknowledged_messages_are_sent_again_on_the_next_connection() {
     let mut heard = bench.heard(a);
     assert_eq!(heard.remove(0), "CONNACK present=1 code=0x00");
     heard.sort(); // a PUBREL may overtake a PUBLISH; messages keep their order
-    assert_eq!(heard, [
-        "PUBLISH t four qos1 #4",
-        "PUBLISH t one qos1 #1 dup",
-        "PUBLISH t three qos2 #3 dup",
-        "PUBREL #2"
-    ]);
+    assert_eq!(
+        heard,
+        [
+            "PUBLISH t four qos1 #4",
+            "PUBLISH t one qos1 #1 dup",
+            "PUBLISH t three qos2 #3 dup",
+            "PUBREL #2"
+        ]
+    );
     // §4.3.3: a message whose PUBREC came is not sent again.
     bench.send(a, Packet::Pubcomp(2, 0));
     bench.send(a, Packet::Puback(1, 0));
     bench.lose(a);
     let a = bench.connect(lasting("a"));
     let heard = bench.heard(a);
-    assert_eq!(heard[1..], ["PUBLISH t three qos2 #3 dup", "PUBLISH t four qos1 #4 dup"]);
+    assert_eq!(
+        heard[1..],
+        ["PUBLISH t three qos2 #3 dup", "PUBLISH t four qos1 #4 dup"]
+    );
 }
 
 /// §4.1: QoS 0 messages are not kept for a client that is away.
@@ -123,6 +166,9 @@ fn what_waits_for_a_client_comes_when_it_comes() {
     bench.publish(b, publish("t", "one", 1, Qos::AtLeastOnce));
     assert!(bench.broker.stats().queued_bytes > 0);
     let a = bench.connect(lasting("a"));
-    assert_eq!(bench.heard(a), ["CONNACK present=1 code=0x00", "PUBLISH t one qos1 #1"]);
+    assert_eq!(
+        bench.heard(a),
+        ["CONNACK present=1 code=0x00", "PUBLISH t one qos1 #1"]
+    );
     assert_eq!(bench.broker.stats().queued_bytes, 0);
 }

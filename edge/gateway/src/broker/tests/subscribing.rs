@@ -17,7 +17,10 @@ fn every_filter_gets_its_answer() {
         ]
     };
     bench.subscribe(five, requests());
-    assert_eq!(bench.heard(five), ["SUBACK #900 0x00 0x01 0x02 0x8f 0x87 (a wildcard must stand alone in its level)"]);
+    assert_eq!(
+        bench.heard(five),
+        ["SUBACK #900 0x00 0x01 0x02 0x8f 0x87 (a wildcard must stand alone in its level)"]
+    );
     bench.subscribe(three, requests());
     assert_eq!(bench.heard(three), ["SUBACK #900 0x00 0x01 0x02 0x80 0x80"]);
 }
@@ -48,16 +51,29 @@ fn retained_messages_come_with_a_subscription() {
     bench.publish(a, retained("t/2", ""));
     bench.publish(a, retained("$x/1", "hidden"));
     bench.subscribe(b, vec![request("#", AT_MOST)]);
-    assert_eq!(bench.heard(b), ["SUBACK #900 0x00", "PUBLISH t/1 new retain"]);
+    assert_eq!(
+        bench.heard(b),
+        ["SUBACK #900 0x00", "PUBLISH t/1 new retain"]
+    );
 }
 
 /// [MQTT-3.3.1-12], [MQTT-3.3.1-13]: to a subscription that is there, RETAIN as published only where asked for.
 #[test]
 fn retain_as_published() {
     let mut bench = Bench::new();
-    let (a, b, c) = (bench.client(v5("a")), bench.client(v5("b")), bench.client(v5("c")));
+    let (a, b, c) = (
+        bench.client(v5("a")),
+        bench.client(v5("b")),
+        bench.client(v5("c")),
+    );
     bench.listen(b, "t", AT_MOST);
-    bench.subscribe(c, vec![SubscribeRequest { retain_as_published: true, ..request("t", AT_MOST) }]);
+    bench.subscribe(
+        c,
+        vec![SubscribeRequest {
+            retain_as_published: true,
+            ..request("t", AT_MOST)
+        }],
+    );
     bench.heard(c);
     bench.publish(a, retained("t", "x"));
     bench.publish(a, publish("t", "y", 0, AT_MOST));
@@ -71,7 +87,12 @@ fn retain_handling() {
     let mut bench = Bench::new();
     let a = bench.client(v5("a"));
     bench.publish(a, retained("t", "x"));
-    let with = |retain_handling| vec![SubscribeRequest { retain_handling, ..request("t", AT_MOST) }];
+    let with = |retain_handling| {
+        vec![SubscribeRequest {
+            retain_handling,
+            ..request("t", AT_MOST)
+        }]
+    };
     let suback = "SUBACK #900 0x00";
     bench.subscribe(a, with(RetainHandling::DoNotSend));
     assert_eq!(bench.heard(a), [suback]);
@@ -89,7 +110,13 @@ fn retain_handling() {
 fn retained_messages_expire() {
     let mut bench = Bench::new();
     let a = bench.client(v5("a"));
-    bench.publish(a, Publish { expiry: Some(60), ..retained("t", "x") });
+    bench.publish(
+        a,
+        Publish {
+            expiry: Some(60),
+            ..retained("t", "x")
+        },
+    );
     bench.pass(20);
     bench.subscribe(a, vec![request("t", AT_MOST)]);
     assert_eq!(bench.heard(a)[1..], ["PUBLISH t x retain expiry=40"]);
@@ -103,7 +130,13 @@ fn retained_messages_expire() {
 fn no_local() {
     let mut bench = Bench::new();
     let (a, b) = (bench.client(v5("a")), bench.client(v5("b")));
-    bench.subscribe(a, vec![SubscribeRequest { no_local: true, ..request("t", AT_MOST) }]);
+    bench.subscribe(
+        a,
+        vec![SubscribeRequest {
+            no_local: true,
+            ..request("t", AT_MOST)
+        }],
+    );
     bench.heard(a);
     bench.publish(a, publish("t", "own", 0, AT_MOST));
     bench.publish(b, publish("t", "other", 0, AT_MOST));
@@ -115,7 +148,13 @@ fn no_local() {
 fn no_local_on_a_shared_subscription_is_a_protocol_error() {
     let mut bench = Bench::new();
     let a = bench.client(v5("a"));
-    bench.subscribe(a, vec![SubscribeRequest { no_local: true, ..request("$share/g/t", AT_MOST) }]);
+    bench.subscribe(
+        a,
+        vec![SubscribeRequest {
+            no_local: true,
+            ..request("$share/g/t", AT_MOST)
+        }],
+    );
     assert!(bench.heard(a)[0].starts_with("DISCONNECT 0x82"));
 }
 
@@ -126,7 +165,14 @@ fn a_subscription_is_replaced() {
     let a = bench.client(v5("a"));
     for (identifier, qos) in [(1, AT_MOST), (2, Qos::AtLeastOnce)] {
         let requests = vec![request("t", qos)];
-        bench.send(a, Packet::Subscribe(Subscribe { packet_id: 5, identifier: Some(identifier), requests }));
+        bench.send(
+            a,
+            Packet::Subscribe(Subscribe {
+                packet_id: 5,
+                identifier: Some(identifier),
+                requests,
+            }),
+        );
     }
     bench.heard(a);
     bench.publish(a, publish("t", "x", 3, Qos::AtLeastOnce));
@@ -138,7 +184,9 @@ fn a_subscription_is_replaced() {
 fn shared_subscriptions_share() {
     let mut bench = Bench::new();
     let publisher = bench.client(v5("p"));
-    let members: Vec<ConnectionId> = (0..3).map(|at| bench.client(v5(&format!("m{at}")))).collect();
+    let members: Vec<ConnectionId> = (0..3)
+        .map(|at| bench.client(v5(&format!("m{at}"))))
+        .collect();
     for member in &members {
         bench.listen(*member, "$share/g/t/+", AT_MOST);
     }
@@ -147,7 +195,10 @@ fn shared_subscriptions_share() {
     for at in 0..6 {
         bench.publish(publisher, publish("t/1", &at.to_string(), 0, AT_MOST));
     }
-    let counts: Vec<usize> = members.iter().map(|member| bench.heard(*member).len()).collect();
+    let counts: Vec<usize> = members
+        .iter()
+        .map(|member| bench.heard(*member).len())
+        .collect();
     assert_eq!(counts, [2, 2, 2]);
     assert_eq!(bench.heard(alone).len(), 6);
     // Who is away gets none as long as another is there.
