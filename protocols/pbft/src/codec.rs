@@ -121,7 +121,7 @@ impl Admission<'_> {
         }
     }
 
-    fn from_replica(&self) -> Result<(), Reject> {
+    fn link_is_replica(&self) -> Result<(), Reject> {
         self.only_replica(self.link)
     }
 
@@ -151,7 +151,7 @@ impl Admission<'_> {
             8 => Message::ViewChange(self.signed()?),
             9 => Message::NewView(Arc::new(self.new_view()?)),
             10.. => {
-                self.from_replica()?;
+                self.link_is_replica()?;
                 self.unsealed(tag)?
             }
         })
@@ -188,7 +188,7 @@ impl Admission<'_> {
                 return Err(SealError::WrongKind.into());
             }
             if relayed {
-                self.from_replica()?;
+                self.link_is_replica()?;
             }
             requests.push(request);
         }

@@ -194,7 +194,7 @@ impl Replica {
             .filter(|(_, entry)| entry.certificate.is_some());
         let after = prepared
             .map(|(slot, _)| slot)
-            .last()
+            .next_back()
             .unwrap_or(self.decided);
         self.queries.push_back(Pending {
             after,

@@ -320,13 +320,11 @@ impl Replica {
                 slot,
                 batch,
                 proposal,
-            } => {
-                if slot > self.stable {
-                    let batch = decode_batch(&batch).ok_or(corrupt)?;
-                    self.log.note_record(slot, lsn);
-                    history.decided = history.decided.max(slot);
-                    history.batches.insert(slot, (batch, proposal));
-                }
+            } if slot > self.stable => {
+                let batch = decode_batch(&batch).ok_or(corrupt)?;
+                self.log.note_record(slot, lsn);
+                history.decided = history.decided.max(slot);
+                history.batches.insert(slot, (batch, proposal));
             }
             _ => {}
         }

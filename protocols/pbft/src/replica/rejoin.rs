@@ -99,11 +99,9 @@ impl Replica {
 
     pub(super) fn on_hello(&mut self, from: NodeId, hello: Hello, out: &mut Out) {
         let evidence = self.heard.get(&from).filter(|said| said.lsn() > hello.last);
-        let prepared = self
-            .log
-            .after(self.stable)
-            .filter_map(|(_, entry)| entry.certificate.as_ref());
-        let witness = prepared.last().map(|certificate| Witness {
+        let mut prepared = self.log.after(self.stable).rev();
+        let prepared = prepared.find_map(|(_, entry)| entry.certificate.as_ref());
+        let witness = prepared.map(|certificate| Witness {
             pre_prepare: certificate.pre_prepare.clone(),
             prepares: certificate.prepares.clone(),
         });

@@ -147,7 +147,7 @@ impl Replica {
         }
         if outstanding || (self.timers.active && !self.presence.is_starting()) {
             let interval = self.config.status_interval * self.timers.patience;
-            self.timers.status.get_or_insert(now.plus(interval));
+            self.timers.status.get_or_insert_with(|| now.plus(interval));
         } else {
             self.timers.status = None;
         }
@@ -190,11 +190,11 @@ impl Replica {
         }
         self.timers.patience = (self.timers.patience * 2).min(4);
         self.send_status(true, out);
-        if self.changing {
-            if let Some(mine) = self.view_changes.get(&self.me) {
-                let after = out.last();
-                out.send_after(after, Target::Others, Message::ViewChange(mine.clone()));
-            }
+        if self.changing
+            && let Some(mine) = self.view_changes.get(&self.me)
+        {
+            let after = out.last();
+            out.send_after(after, Target::Others, Message::ViewChange(mine.clone()));
         }
         self.want_again(out);
         self.transfer.start_if(self.goal() > self.decided);

@@ -153,7 +153,7 @@ fn large_results_come_once_in_full() {
     let mut net = Net::new(4, 1, config());
     net.ms(20);
     let big = "x".repeat(100_000);
-    let mut full = std::rc::Rc::new(std::cell::Cell::new(0));
+    let full = std::rc::Rc::new(std::cell::Cell::new(0));
     let count = full.clone();
     net.filter = Some(Box::new(move |_, _, message, frame| {
         if matches!(message, Message::Replies(_)) && frame.len() > 100_000 {
@@ -164,7 +164,6 @@ fn large_results_come_once_in_full() {
     net.invoke(4, 1, &big);
     net.ms(50);
     assert_eq!(net.done(), 1);
-    assert_eq!(std::rc::Rc::get_mut(&mut full).is_none(), true);
     assert_eq!(full.get(), 1);
 }
 

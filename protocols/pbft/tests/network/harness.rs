@@ -104,6 +104,7 @@ pub struct Node {
     pub up: bool,
 }
 
+#[expect(clippy::large_enum_variant, reason = "a test's queue is short")]
 enum Held {
     Send(Target, Message),
     Emit(Event),
@@ -481,6 +482,19 @@ impl Net {
         }
     }
 
+    /// Where everybody is, and the last messages.
+    pub fn describe(&self) -> String {
+        let nodes = self.nodes.iter().map(|node| {
+            let (due, snapshot) = (node.machine.deadline(), node.machine.snapshot());
+            format!("{} due {due:?} {snapshot:?}", node.id)
+        });
+        let from = self.transcript.len().saturating_sub(60);
+        let lines: Vec<_> = nodes
+            .chain(self.transcript[from..].iter().cloned())
+            .collect();
+        lines.join("\n")
+    }
+
     pub fn done(&self) -> usize {
         self.completed.len()
     }
@@ -498,7 +512,6 @@ pub fn line(from: NodeId, to: NodeId, message: &Message) -> String {
         Message::Prepare(s) => format!("prepare v{} n{}", s.value().view, s.value().slot),
         Message::Commit(s) => format!("commit v{} n{}", s.value().view, s.value().slot),
         Message::Checkpoint(s) => format!("checkpoint n{}", s.value().slot),
-        Message::ViewChange(s) if std::env::var("PBFT_SEED").is_ok() => format!("{:?}", s.value()),
         Message::ViewChange(s) => format!("view-change v{}", s.value().view),
         Message::NewView(p) => format!("new-view v{}", p.new_view.value().view),
         Message::Replies(s) => format!("reply ×{}", s.value().list.len()),
