@@ -12,7 +12,10 @@ const STEPS: u64 = 64;
 
 impl Default for Latencies {
     fn default() -> Self {
-        Self { buckets: vec![0; (64 * STEPS) as usize], count: 0 }
+        Self {
+            buckets: vec![0; (64 * STEPS) as usize],
+            count: 0,
+        }
     }
 }
 
@@ -83,7 +86,10 @@ mod tests {
         }
         for (quantile, expected) in [(0.5, 5.0), (0.99, 9.9), (1.0, 10.0)] {
             let found = latencies.quantile_ms(quantile);
-            assert!((found / expected - 1.0).abs() < 0.02, "{quantile}: {found} instead of {expected}");
+            assert!(
+                (found / expected - 1.0).abs() < 0.02,
+                "{quantile}: {found} instead of {expected}"
+            );
         }
         assert_eq!(Latencies::default().quantile_ms(0.5), 0.0);
         let mut both = latencies.clone();

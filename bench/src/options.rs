@@ -26,7 +26,13 @@ impl Workload {
     /// Its name in the table: request/reply in KiB, as the papers write it.
     #[must_use]
     pub fn name(&self) -> String {
-        let size = |bytes: usize| if bytes.is_multiple_of(1024) { (bytes / 1024).to_string() } else { format!("{bytes} B") };
+        let size = |bytes: usize| {
+            if bytes.is_multiple_of(1024) {
+                (bytes / 1024).to_string()
+            } else {
+                format!("{bytes} B")
+            }
+        };
         match self {
             Self::Null { request, reply } => format!("{}/{}", size(*request), size(*reply)),
             Self::Records { payload, .. } => format!("records, {payload} B"),

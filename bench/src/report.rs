@@ -52,7 +52,9 @@ impl Report {
         match row.options.durability {
             _ if busy > 0.85 => "processor",
             crate::Durability::Fsync => "disk sync and messages' round trips",
-            crate::Durability::None => "messages' round trips: more clients would use the processors",
+            crate::Durability::None => {
+                "messages' round trips: more clients would use the processors"
+            }
         }
     }
 

@@ -19,4 +19,5 @@ pub use config::{
 };
 pub use invocations::{Invocations, Refused};
 pub use keys::{KeyFileError, SecretKeys, write_private};
+pub use link::LinkError;
 pub use node::{Node, NodeError, read_genesis};

@@ -80,6 +80,20 @@ impl LinkInbox {
     }
 }
 
+/// Why the link can't go on.
+#[derive(Debug, thiserror::Error)]
+pub enum LinkError {
+    /// The ledger's store has failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// This validator executed another block than f + 1 validators have signed.
+    #[error(
+        "block {0} was executed here with another outcome than f + 1 validators have signed: \
+         this node's disk or memory is at fault, or more than f validators are; compare with the others, then wipe and rejoin"
+    )]
+    Diverged(Height),
+}
+
 /// What other threads want of the link.
 enum Wish {
     Executed(Vec<(Height, Digest)>),
@@ -203,7 +217,7 @@ pub(crate) struct LinkParts<S> {
 /// When the operating system gives no thread.
 pub(crate) fn start<S: KvStore + Send + 'static>(
     parts: LinkParts<S>,
-    failed: impl FnOnce(StoreError) + Send + 'static,
+    failed: impl FnOnce(LinkError) + Send + 'static,
 ) -> io::Result<(LinkHandle, JoinHandle<()>)> {
     let certificate = parts.validator.as_ref().and_then(|(_, ledger)| {
         let ledger = ledger.lock();
@@ -263,7 +277,7 @@ struct Link<S> {
 const BURST: usize = 256;
 
 impl<S: KvStore> Link<S> {
-    fn run(mut self) -> Result<(), StoreError> {
+    fn run(mut self) -> Result<(), LinkError> {
         let mut burst = Vec::new();
         while !self.shared.stop.load(Ordering::Acquire) {
             self.parts.inbox.mailbox.take(BURST, &mut burst);
@@ -374,17 +388,22 @@ impl<S: KvStore> Link<S> {
     }
 
     /// Gives a new certificate to the ledger, as soon as it has executed that block.
-    fn keep_certificate(&mut self) -> Result<(), StoreError> {
+    fn keep_certificate(&mut self) -> Result<(), LinkError> {
         let Some((_, ledger)) = &self.parts.validator else {
             return Ok(());
         };
         let mut ledger = ledger.lock();
         let executed = ledger.head().stable;
-        if let Some((_, certificate)) = self.waiting.take_if(|(height, _)| *height <= executed) {
-            ledger.certify(certificate)?.unwrap_or_else(|error| {
+        let Some((height, certificate)) = self.waiting.take_if(|(height, _)| *height <= executed)
+        else {
+            return Ok(());
+        };
+        match certificate.verify(&self.parts.trust) {
+            Ok(header) if ledger.contradicts(&header)? => return Err(LinkError::Diverged(height)),
+            Ok(_) => drop(ledger.certify(certificate)?),
+            Err(error) => {
                 tracing::error!("a certificate that was verified is refused: {error}");
-                false
-            });
+            }
         }
         Ok(())
     }

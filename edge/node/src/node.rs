@@ -23,7 +23,7 @@ use crate::{
     ConfigError, Durability, KeyFileError, NodeConfig, SecretKeys,
     executor::{Executor, Shared},
     invocations::Invocations,
-    link::{self, LinkHandle, LinkInbox, LinkParts},
+    link::{self, LinkError, LinkHandle, LinkInbox, LinkParts},
     metrics,
     network::{Member, SeatState},
     ordering::{
@@ -77,6 +77,9 @@ pub enum NodeError {
     /// The gateway or the HTTP interface does not start.
     #[error(transparent)]
     Door(#[from] StartError),
+    /// Blocks can't be signed or certified any more.
+    #[error(transparent)]
+    Link(#[from] LinkError),
     /// The ordering protocol's participant has stopped.
     #[error(transparent)]
     Stopped(#[from] DriverError),
@@ -103,7 +106,7 @@ pub struct Node {
     transport: Transport,
     door: Door,
     stopped: watch::Receiver<bool>,
-    failure: Arc<Mutex<Option<StoreError>>>,
+    failure: Arc<Mutex<Option<LinkError>>>,
 }
 
 impl Node {
@@ -239,6 +242,16 @@ impl Node {
     #[must_use]
     pub fn network(&self) -> Arc<dyn Network> {
         self.member.clone()
+    }
+
+    /// How many bytes it has put on its sessions with other members, before TLS.
+    #[must_use]
+    pub fn sent_bytes(&self) -> u64 {
+        self.transport
+            .status()
+            .iter()
+            .map(|session| session.sent_bytes)
+            .sum()
     }
 
     /// Returns when the node has stopped by itself: something failed, and [`Node::shutdown`] says what.
