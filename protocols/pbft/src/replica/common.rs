@@ -204,10 +204,7 @@ impl Replica {
         out: &mut Out,
     ) -> hedgerow_base::Lsn {
         let view = self.view;
-        let logged = self
-            .log
-            .get(slot)
-            .is_some_and(|entry| entry.pre_prepared.iter().any(|&(_, known)| known == digest));
+        let logged = digest == NULL || self.log.entry(slot).note_logged(digest);
         if let Some(body) = body {
             self.log.keep_body(slot, body.clone());
         }

@@ -47,6 +47,8 @@ pub(crate) struct Entry {
     pub(crate) batch: Option<Batch>,
     /// The proposal's digest that was decided, where it was decided by votes.
     pub(crate) decided: Option<Digest>,
+    /// Batches that records of this slot hold: not written twice.
+    logged: Vec<Digest>,
     /// The digest of the last assignment in the log that was read; used while recovering only.
     pub(crate) last_accepted: Option<Digest>,
 }
@@ -59,6 +61,18 @@ impl Entry {
         if self.pre_prepared.len() > MAX_PRE_PREPARED {
             self.pre_prepared.remove(0);
         }
+    }
+
+    /// Notes that a record of this slot holds a batch; says whether one did before.
+    pub(crate) fn note_logged(&mut self, digest: Digest) -> bool {
+        let before = self.logged.contains(&digest);
+        if !before {
+            self.logged.push(digest);
+            if self.logged.len() > 2 * MAX_PRE_PREPARED {
+                self.logged.remove(0);
+            }
+        }
+        before
     }
 
     /// Who prepared (`view`, `digest`), its primary excepted.

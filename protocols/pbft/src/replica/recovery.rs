@@ -211,11 +211,12 @@ impl Replica {
                 body,
             } => {
                 history.decided = history.decided.max(decided);
-                if let Some(body) = body {
-                    self.log.keep_body(slot, body);
-                }
                 if slot <= self.stable {
                     return Ok(());
+                }
+                if let Some(body) = body {
+                    self.log.entry(slot).note_logged(digest);
+                    self.log.keep_body(slot, body);
                 }
                 if !self.log.has_body(digest) {
                     return Err(corrupt);
