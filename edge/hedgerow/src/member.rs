@@ -1,16 +1,13 @@
 //! A member of the network, acting for it from the command line.
 
-use std::{fs, path::Path};
+use std::path::Path;
 
 use anyhow::{Context, Result};
 use hedgerow_base::NodeId;
 use hedgerow_chain::Genesis;
 use hedgerow_crypto::SigningKey;
-use hedgerow_node::{NodeConfig, SecretKeys};
-use hedgerow_records::{
-    Description, DevicePublicKey, Name, Registration, SignedRegistration, Transaction, VERSION,
-};
-use hedgerow_wire::{Blob, encode};
+use hedgerow_node::{NodeConfig, SecretKeys, read_genesis};
+use hedgerow_records::{Description, DevicePublicKey, Name, Transaction};
 
 /// A member's key, and the network that it belongs to.
 pub(crate) struct Voice {
@@ -44,26 +41,14 @@ impl Voice {
             .map(Description::new)
             .transpose()
             .context("--description")?;
-        let registration = Registration {
-            version: VERSION,
-            network: self.genesis.network,
-            name: name.clone(),
+        let network = self.genesis.network;
+        Ok(hedgerow_signer::register(
+            network,
+            name.clone(),
             public_key,
             description,
-        };
-        let body = Blob::new(encode(&registration)).context("the registration")?;
-        let signature = self.key.sign(&SignedRegistration::message(&body)).0;
-        Ok(Transaction::Register(SignedRegistration {
-            body,
-            member: self.me,
-            signature,
-        }))
+            self.me,
+            &self.key,
+        )?)
     }
-}
-
-pub(crate) fn read_genesis(file: &Path) -> Result<Genesis> {
-    let shown = file.display();
-    let text =
-        fs::read_to_string(file).with_context(|| format!("{shown}: can't read the genesis"))?;
-    Genesis::from_json(&text).with_context(|| shown.to_string())
 }

@@ -4,12 +4,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use hedgerow_node::Address;
-use hedgerow_records::{DeviceId, SignedRecord};
-use hedgerow_wire::encode;
+use hedgerow_records::{DeviceId, Transaction};
 use rumqttc::{Client, Connection, Event, Incoming, MqttOptions, QoS};
 use serde_json::Value;
 
-use crate::device_key::DeviceKey;
+use crate::device_key::Device;
 
 /// The largest packet: a record has 1 MiB at most, and its receipt comes with a proof.
 pub(crate) const MAX_PACKET: usize = (1 << 20) + (1 << 16);
@@ -25,9 +24,9 @@ pub(crate) fn receipts_topic(device: DeviceId) -> String {
 }
 
 /// How a record is called in receipts: `0x` and keccak256 of the transaction that carries it.
-pub(crate) fn transaction_id(record: &SignedRecord) -> String {
-    let bytes = hedgerow_records::Transaction::Record(record.clone()).to_bytes();
-    format!("0x{}", hedgerow_records::Transaction::digest(&bytes))
+pub(crate) fn transaction_id(record: &[u8]) -> String {
+    // What makes a signed record a transaction is the byte before it.
+    format!("0x{}", Transaction::digest(&[&[1], record].concat()))
 }
 
 pub(crate) fn options(client_id: String, host: &str, port: u16) -> MqttOptions {
@@ -60,9 +59,9 @@ pub(crate) struct Wire {
 
 impl Wire {
     /// Connects, and listens for what becomes of the device's records.
-    pub(crate) fn connect(broker: &str, key: &DeviceKey) -> Result<Self> {
+    pub(crate) fn connect(broker: &str, key: &Device) -> Result<Self> {
         let (host, port) = split(broker)?;
-        let device = key.device();
+        let device = key.id();
         let (client, connection) = Client::new(
             options(format!("hedgerow-{}", std::process::id()), &host, port),
             16,
@@ -85,7 +84,7 @@ impl Wire {
     /// Publishes, and waits until it is final, or only until the gateway has it.
     pub(crate) fn send(
         &mut self,
-        record: &SignedRecord,
+        record: &[u8],
         until_final: bool,
         patience: Duration,
     ) -> Result<Value> {
@@ -95,7 +94,7 @@ impl Wire {
                 records_topic(self.device),
                 QoS::AtLeastOnce,
                 false,
-                encode(record),
+                record.to_vec(),
             )
             .context("MQTT")?;
         let done = move |event: Incoming| match event {
@@ -136,5 +135,34 @@ impl Wire {
                 ),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hedgerow_records::{Algorithm, Name, SignedRecord};
+    use hedgerow_signer::RecordBuilder;
+
+    use super::*;
+    use crate::readings::Content;
+
+    #[test]
+    fn a_record_is_called_as_its_transaction() {
+        let device = Device::generate(Name::new("d").unwrap(), Algorithm::P256).unwrap();
+        let mut record = RecordBuilder::new(7, device.id(), Name::new("s").unwrap());
+        record.push(Content::json("1").unwrap().at(0, 0)).unwrap();
+        let bytes = record.sign(&device.key).unwrap();
+        let transaction = Transaction::Record(SignedRecord::from_bytes(&bytes).unwrap()).to_bytes();
+        assert_eq!(
+            transaction_id(&bytes),
+            format!("0x{}", Transaction::digest(&transaction))
+        );
+    }
+
+    #[test]
+    fn brokers_are_split() {
+        assert_eq!(split("127.0.0.1:1883").unwrap(), ("127.0.0.1".into(), 1883));
+        assert_eq!(split("[::1]:1883").unwrap(), ("::1".into(), 1883));
+        assert!(format!("{:#}", split("broker").unwrap_err()).contains("HOST:PORT"));
     }
 }

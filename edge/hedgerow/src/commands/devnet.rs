@@ -77,7 +77,7 @@ impl Devnet {
             fleet.new
         ));
         let first: StreamName =
-            format!("{}/{}", fleet.devices[0].key.name, fleet.stream).parse()?;
+            format!("{}/{}", fleet.devices[0].device.name, fleet.stream).parse()?;
         self.explain(output, &site, &children, &first);
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)

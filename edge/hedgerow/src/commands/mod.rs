@@ -1,9 +1,12 @@
+mod bench;
 mod device;
 mod devnet;
 mod export;
 mod get;
 mod init;
+mod node;
 mod prove;
+mod sim;
 mod status;
 mod verify;
 
@@ -18,6 +21,7 @@ use crate::output::Output;
 pub(crate) enum Command {
     Devnet(devnet::Devnet),
     Init(init::Init),
+    Node(node::Node),
     #[command(subcommand)]
     Device(device::Device),
     Status(status::Status),
@@ -25,6 +29,8 @@ pub(crate) enum Command {
     Prove(prove::Prove),
     Verify(verify::Verify),
     Export(export::Export),
+    Bench(bench::Bench),
+    Sim(sim::Sim),
 }
 
 impl Command {
@@ -32,6 +38,9 @@ impl Command {
         match self {
             Self::Devnet(command) => command.run(output),
             Self::Init(command) => command.run(output),
+            Self::Node(command) => command.run(output),
+            Self::Bench(command) => command.run(output),
+            Self::Sim(command) => command.run(output),
             Self::Device(command) => command.run(output),
             Self::Status(command) => command.run(output),
             Self::Get(command) => command.run(output),

@@ -3,6 +3,7 @@ use std::{fs, path::PathBuf, process::ExitCode};
 use anyhow::{Context, Result};
 use clap::Args;
 use hedgerow_chain::Genesis;
+use hedgerow_node::read_genesis;
 use hedgerow_proofs::{MAX_PROOF, Proof, VerifiedReading};
 use serde_json::json;
 
@@ -31,10 +32,7 @@ pub(crate) struct Verify {
 
 impl Verify {
     pub(crate) fn run(self, output: Output) -> Result<ExitCode> {
-        let text = fs::read_to_string(&self.genesis)
-            .with_context(|| format!("--genesis {}: can't read it", self.genesis.display()))?;
-        let genesis = Genesis::from_json(&text)
-            .with_context(|| format!("--genesis {}", self.genesis.display()))?;
+        let genesis = read_genesis(&self.genesis).context("--genesis")?;
         let shown = self.file.display();
         let length = fs::metadata(&self.file)
             .with_context(|| format!("{shown}: can't read the proof"))?

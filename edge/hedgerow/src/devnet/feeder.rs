@@ -10,7 +10,7 @@ use std::{
 
 use anyhow::{Context, Result};
 use hedgerow_records::Name;
-use hedgerow_wire::encode;
+use hedgerow_signer::RecordBuilder;
 use rumqttc::{AsyncClient, Event, EventLoop, Incoming, QoS};
 use serde_json::Value;
 use tokio::{
@@ -115,7 +115,7 @@ struct Station {
 impl Station {
     async fn run(mut self, broker: SocketAddr, mut pace: Option<Interval>) -> Result<()> {
         let mut options = mqtt::options(
-            self.device.key.name.to_string(),
+            self.device.device.name.to_string(),
             &broker.ip().to_string(),
             broker.port(),
         );
@@ -136,7 +136,7 @@ impl Station {
             tokio::select! {
                 event = incoming.recv() => match event {
                     Some(Link::Up) => {
-                        client.subscribe(mqtt::receipts_topic(self.device.key.device()), QoS::AtLeastOnce).await?;
+                        client.subscribe(mqtt::receipts_topic(self.device.device.id()), QoS::AtLeastOnce).await?;
                         connected = true;
                     }
                     Some(Link::Down) => connected = false,
@@ -155,11 +155,10 @@ impl Station {
             return Ok(());
         };
         let reading = Content::json(value.number)?.at(self.next, value.time_ms);
-        let record = self
-            .device
-            .key
-            .sign(self.network, &self.stream, vec![reading])?;
-        let payload = encode(&record);
+        let mut record =
+            RecordBuilder::new(self.network, self.device.device.id(), self.stream.clone());
+        record.push(reading)?;
+        let payload = record.sign(&self.device.device.key)?;
         let now = Instant::now();
         self.publish(client, payload.clone()).await?;
         self.meter.published();
@@ -193,7 +192,7 @@ impl Station {
     }
 
     async fn publish(&self, client: &AsyncClient, payload: Vec<u8>) -> Result<()> {
-        let topic = mqtt::records_topic(self.device.key.device());
+        let topic = mqtt::records_topic(self.device.device.id());
         Ok(client
             .publish(topic, QoS::AtLeastOnce, false, payload)
             .await?)
@@ -217,7 +216,7 @@ impl Station {
             let why = receipt["reason"].as_str().unwrap_or(status);
             self.meter.rejected(format!(
                 "{}/{} {sequence}: {why}",
-                self.device.key.name, self.stream
+                self.device.device.name, self.stream
             ));
         }
     }

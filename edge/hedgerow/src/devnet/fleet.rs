@@ -8,7 +8,7 @@ use super::site::Site;
 use crate::{
     client::{Client, is_not_found},
     data::{Data, Sensor},
-    device_key::DeviceKey,
+    device_key::Device,
     member::Voice,
 };
 
@@ -28,7 +28,7 @@ pub(crate) struct Fleet {
 
 /// A device that replays one column.
 pub(crate) struct FleetDevice {
-    pub(crate) key: DeviceKey,
+    pub(crate) device: Device,
     pub(crate) sensor: Sensor,
     /// The row from which on it sends.
     pub(crate) next: u64,
@@ -61,18 +61,18 @@ impl Fleet {
         {
             let name = Name::new(format!("{}.{number}", sensor.name))?;
             let file = folder.join(format!("{name}.json"));
-            let key = if file.exists() {
-                DeviceKey::read(&file)?
+            let device = if file.exists() {
+                Device::read(&file)?
             } else {
-                let key =
-                    DeviceKey::generate(name, algorithms[fleet.devices.len() % algorithms.len()])?;
-                key.write(&file)?;
-                key
+                let device =
+                    Device::generate(name, algorithms[fleet.devices.len() % algorithms.len()])?;
+                device.write(&file)?;
+                device
             };
-            fleet.new += usize::from(register(&client, &voice, &key, sensor)?);
-            let next = next_row(&client, &key, &fleet.stream, window)?;
+            fleet.new += usize::from(register(&client, &voice, &device, sensor)?);
+            let next = next_row(&client, &device, &fleet.stream, window)?;
             fleet.devices.push(FleetDevice {
-                key,
+                device,
                 sensor: sensor.clone(),
                 next,
             });
@@ -82,25 +82,25 @@ impl Fleet {
 }
 
 /// Whether it was not registered before.
-fn register(client: &Client, voice: &Voice, key: &DeviceKey, sensor: &Sensor) -> Result<bool> {
-    match client.get::<Value>(&format!("/devices/{}", key.name)) {
-        Ok(device) if device["device"] == key.device().to_string() => return Ok(false),
+fn register(client: &Client, voice: &Voice, device: &Device, sensor: &Sensor) -> Result<bool> {
+    match client.get::<Value>(&format!("/devices/{}", device.name)) {
+        Ok(known) if known["device"] == device.id().to_string() => return Ok(false),
         Ok(_) => bail!(
             "{}: another device has this name in the ledger; use another --dir",
-            key.name
+            device.name
         ),
         Err(error) if is_not_found(&error) => {}
         Err(error) => return Err(error),
     }
     let description = format!("replays the column {}", sensor.column);
     let description = description.chars().take(60).collect::<String>();
-    let transaction = voice.register(&key.name, key.public_key(), Some(&description))?;
+    let transaction = voice.register(&device.name, device.public_key(), Some(&description))?;
     let answer = client.post("/transactions?wait=final", &transaction.to_bytes());
-    let answer = answer.with_context(|| format!("can't register {}", key.name))?;
+    let answer = answer.with_context(|| format!("can't register {}", device.name))?;
     if answer["status"] != "final" {
         bail!(
             "{} is not registered: the network does not go on. `hedgerow status` names the cause",
-            key.name
+            device.name
         );
     }
     Ok(true)
@@ -108,8 +108,8 @@ fn register(client: &Client, voice: &Voice, key: &DeviceKey, sensor: &Sensor) ->
 
 /// The first row that may be missing in the ledger. At most `window` readings were on their way when the devnet
 /// stopped, so all before the last `window` ones are there; those are sent again, which is harmless.
-fn next_row(client: &Client, key: &DeviceKey, stream: &Name, window: u64) -> Result<u64> {
-    match client.get::<Value>(&format!("/streams/{}/{stream}", key.name)) {
+fn next_row(client: &Client, device: &Device, stream: &Name, window: u64) -> Result<u64> {
+    match client.get::<Value>(&format!("/streams/{}/{stream}", device.name)) {
         Ok(summary) if summary["length"] == 0 => Ok(0),
         Ok(summary) => {
             let last = summary["last_sequence"]

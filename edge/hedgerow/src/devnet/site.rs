@@ -6,12 +6,11 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use hedgerow_chain::Genesis;
-use hedgerow_node::NodeConfig;
+use hedgerow_node::{NodeConfig, read_genesis};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     client::Client,
-    member::read_genesis,
     network::{LAST_PORT, Plan},
 };
 

@@ -6,7 +6,7 @@ use hedgerow_records::{Algorithm, Name};
 use serde_json::json;
 
 use super::register::{By, register};
-use crate::{client::NodeArg, device_key::DeviceKey, output::Output};
+use crate::{client::NodeArg, device_key::Device, output::Output};
 
 /// Make a device's key, and register the device with the network
 #[derive(Args, Debug)]
@@ -47,28 +47,28 @@ impl New {
                 "--member: missing; a device is registered by a member: name its config, such as devnet/gateway-0/node.toml, or only make the key with --no-register"
             );
         }
-        let key = DeviceKey::generate(self.name, self.algorithm)?;
-        key.write(&file)?;
-        let public = key.public_key();
+        let device = Device::generate(self.name, self.algorithm)?;
+        device.write(&file)?;
+        let algorithm = device.key.algorithm();
         let about = json!({
-            "name": key.name.as_str(),
-            "algorithm": key.algorithm().as_str(),
-            "device": key.device().to_string(),
-            "public_key": hex::encode(public.as_bytes()),
+            "name": device.name.as_str(),
+            "algorithm": algorithm.as_str(),
+            "device": device.id().to_string(),
+            "public_key": device.public_key_hex(),
             "key_file": file,
         });
         output.say(format_args!(
             "The key of {} ({}) is in {}",
-            key.name,
-            key.algorithm(),
+            device.name,
+            algorithm,
             file.display()
         ));
         if self.no_register {
             output.say(format_args!(
                 "Register it with `hedgerow device register {} --algorithm {} --public-key {} --member CONFIG`",
-                key.name,
-                key.algorithm(),
-                hex::encode(public.as_bytes()),
+                device.name,
+                algorithm,
+                device.public_key_hex(),
             ));
             output.object(&about);
             return Ok(ExitCode::SUCCESS);
@@ -77,8 +77,8 @@ impl New {
             output,
             &self.node.client()?,
             &self.by,
-            &key.name,
-            public,
+            &device.name,
+            device.public_key(),
             about,
         )
     }

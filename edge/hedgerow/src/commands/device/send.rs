@@ -7,14 +7,14 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use hedgerow_records::{Name, Reading, SignedRecord};
-use hedgerow_wire::encode;
+use hedgerow_records::{Name, Reading};
+use hedgerow_signer::RecordBuilder;
 use serde_json::{Value, json};
 
 use crate::{
     client::{Client, NodeArg, Refused, is_not_found, refusal},
     data::parse_time,
-    device_key::DeviceKey,
+    device_key::Device,
     mqtt::Wire,
     output::Output,
     readings::{Content, now_ms},
@@ -22,6 +22,9 @@ use crate::{
 
 /// How many readings go into one record.
 const RECORD: usize = 500;
+
+/// How many bytes of payloads go into one record, unless it is a single one.
+const RECORD_BYTES: usize = 256 << 10;
 
 /// How long to wait for a record to become final.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -76,7 +79,7 @@ pub(crate) struct Send {
 
 impl Send {
     pub(crate) fn run(self, output: Output) -> Result<ExitCode> {
-        let key = DeviceKey::read(&self.key)?;
+        let device = Device::read(&self.key)?;
         let client = self.node.client()?;
         let network = network_of(&client)?;
         let contents = self.contents()?;
@@ -87,7 +90,7 @@ impl Send {
         }
         let first = match self.sequence {
             Some(sequence) => sequence,
-            None => next_sequence(&client, &key, &self.stream)?,
+            None => next_sequence(&client, &device, &self.stream)?,
         };
         if first.checked_add(contents.len() as u64).is_none() {
             bail!("--sequence {first}: the numbers would end; begin with a smaller one");
@@ -101,16 +104,20 @@ impl Send {
         let mut wire = self
             .mqtt
             .as_deref()
-            .map(|broker| Wire::connect(broker, &key))
+            .map(|broker| Wire::connect(broker, &device))
             .transpose()?;
         let mut code = ExitCode::SUCCESS;
-        for part in readings.chunks(RECORD) {
-            let record = key.sign(network, &self.stream, part.to_vec())?;
+        for part in parts(readings) {
+            let mut record = RecordBuilder::new(network, device.id(), self.stream.clone());
+            for reading in &part {
+                record.push(reading.clone()).context("the record")?;
+            }
+            let record = record.sign(&device.key)?;
             let answer = match &mut wire {
                 Some(wire) => wire.send(&record, !self.no_wait, PATIENCE)?,
                 None => posted(self.post(&client, &record))?,
             };
-            if !tell(output, &key, &self.stream, part, &answer, self.no_wait) {
+            if !tell(output, &device, &self.stream, &part, &answer, self.no_wait) {
                 code = ExitCode::from(1);
                 break;
             }
@@ -118,13 +125,13 @@ impl Send {
         Ok(code)
     }
 
-    fn post(&self, client: &Client, record: &SignedRecord) -> Result<Value> {
+    fn post(&self, client: &Client, record: &[u8]) -> Result<Value> {
         let path = if self.no_wait {
             "/records"
         } else {
             "/records?wait=final"
         };
-        client.post(path, &encode(record))
+        client.post(path, record)
     }
 
     fn contents(&self) -> Result<Vec<Content>> {
@@ -162,6 +169,23 @@ impl Send {
     }
 }
 
+/// Readings in the parts that records are made of.
+fn parts(readings: impl IntoIterator<Item = Reading>) -> Vec<Vec<Reading>> {
+    let mut parts: Vec<Vec<Reading>> = Vec::new();
+    let mut bytes = 0;
+    for reading in readings {
+        bytes += reading.payload.len();
+        match parts.last_mut() {
+            Some(part) if part.len() < RECORD && bytes <= RECORD_BYTES => part.push(reading),
+            _ => {
+                bytes = reading.payload.len();
+                parts.push(vec![reading]);
+            }
+        }
+    }
+    parts
+}
+
 /// What became of it; a rejection is an answer too.
 pub(crate) fn posted(answer: Result<Value>) -> Result<Value> {
     match answer {
@@ -187,8 +211,8 @@ pub(crate) fn network_of(client: &Client) -> Result<u64> {
 }
 
 /// The number after the stream's last one; 0 for a new stream.
-pub(crate) fn next_sequence(client: &Client, key: &DeviceKey, stream: &Name) -> Result<u64> {
-    match client.get::<Value>(&format!("/streams/{}/{stream}", key.name)) {
+pub(crate) fn next_sequence(client: &Client, device: &Device, stream: &Name) -> Result<u64> {
+    match client.get::<Value>(&format!("/streams/{}/{stream}", device.name)) {
         Ok(summary) if summary["length"].as_u64() == Some(0) => Ok(0),
         Ok(summary) => {
             let last = summary["last_sequence"]
@@ -205,7 +229,7 @@ pub(crate) fn next_sequence(client: &Client, key: &DeviceKey, stream: &Name) -> 
 /// Says what became of a record; whether it is what was wanted.
 fn tell(
     output: Output,
-    key: &DeviceKey,
+    device: &Device,
     stream: &Name,
     part: &[Reading],
     answer: &Value,
@@ -216,7 +240,7 @@ fn tell(
         [one] => format!("reading {}", one.sequence),
         [first, .., last] => format!("readings {} to {}", first.sequence, last.sequence),
     };
-    let what = format!("{}/{stream} {numbers}", key.name);
+    let what = format!("{}/{stream} {numbers}", device.name);
     let status = answer["status"].as_str().unwrap_or_default();
     let (words, good) = match status {
         "final" if answer["appended"] == json!(0) => (format!("{what}: was final already"), true),
@@ -236,4 +260,38 @@ fn tell(
     };
     output.tell(words, answer);
     good
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_are_cut_by_count_and_by_bytes() {
+        let reading = |length, number| Content::new("a/b", vec![0; length]).unwrap().at(number, 0);
+        let lengths = |parts: Vec<Vec<Reading>>| parts.iter().map(Vec::len).collect::<Vec<_>>();
+        assert_eq!(
+            lengths(parts((0..1001).map(|number| reading(1, number)))),
+            [500, 500, 1]
+        );
+        assert_eq!(
+            lengths(parts((0..9).map(|number| reading(1 << 16, number)))),
+            [4, 4, 1]
+        );
+        assert!(parts([]).is_empty());
+    }
+
+    #[test]
+    fn a_rejection_is_an_answer() {
+        let refuse = |status| {
+            let body = json!({ "code": "bad-signature", "detail": "no" });
+            posted(Err(Refused { status, body }.into()))
+        };
+        let answer = refuse(403).unwrap();
+        assert_eq!(
+            (&answer["status"], &answer["code"]),
+            (&json!("rejected"), &json!("bad-signature"))
+        );
+        assert!(refuse(503).is_err());
+    }
 }

@@ -1,0 +1,195 @@
+use std::{fs, path::PathBuf, process::ExitCode, time::Duration};
+
+use anyhow::{Context, Result, bail};
+use clap::{Args, ValueEnum};
+use hedgerow_bench::{Durability, Host, Options, Report, Row, Workload, run, usual};
+use serde::Serialize;
+
+use crate::output::Output;
+
+/// Measure a network of replicas and clients on this machine
+#[derive(Args, Debug)]
+#[command(after_help = "\
+All replicas and clients run in one process, with real sockets, TLS, disks and threads. Clients are closed loops: each
+has one request (or one bundle of records) under way. Without --request, --reply, --records and --durability, the
+usual measurements are made: null requests of 0/0, 4/0 and 0/4 KiB and signed records, with durability on and off.
+
+With --json, or in the file of -o, the report is one object: throughput_per_s, latency_ms {p50, p99}, cpu_s_per_1000,
+bytes_per_request and committed of the (first) measurement, the host, and all measurements in `runs`.
+
+Examples:
+  hedgerow bench
+  hedgerow bench --records --durability fsync --seconds 20
+  hedgerow bench --request 4096 --reply 0 --durability none --clients 64 --json")]
+pub(crate) struct Bench {
+    /// The ordering protocol
+    #[arg(long, default_value = "pbft")]
+    protocol: String,
+    /// How many replicas
+    #[arg(long, value_name = "N", default_value_t = 4)]
+    replicas: u32,
+    /// How many clients
+    #[arg(long, value_name = "C", default_value_t = 16)]
+    clients: u32,
+    /// Null requests of so many bytes
+    #[arg(long, value_name = "BYTES", conflicts_with = "records")]
+    request: Option<usize>,
+    /// Replies of so many bytes
+    #[arg(long, value_name = "BYTES", conflicts_with = "records")]
+    reply: Option<usize>,
+    /// Signed records of one reading each, executed by the whole ledger
+    #[arg(long)]
+    records: bool,
+    /// Whether votes wait for the disk
+    #[arg(long, value_enum)]
+    durability: Option<DurabilityArg>,
+    /// How long each measurement takes
+    #[arg(long, value_name = "S", default_value_t = 5)]
+    seconds: u64,
+    /// Write the report as JSON to this file too
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum DurabilityArg {
+    /// They do: `fdatasync` before a vote leaves
+    Fsync,
+    /// They do not, and nothing is written
+    None,
+}
+
+/// The report, with the first measurement's numbers in front.
+#[derive(Serialize)]
+struct Whole<'a> {
+    #[serde(flatten)]
+    first: &'a Row,
+    #[serde(flatten)]
+    report: &'a Report,
+}
+
+impl Bench {
+    pub(crate) fn run(self, output: Output) -> Result<ExitCode> {
+        if self.replicas == 0
+            || self.clients == 0
+            || self.replicas.saturating_add(self.clients) > 128
+        {
+            bail!(
+                "--replicas {} --clients {}: have one of each at least, and 128 together at most",
+                self.replicas,
+                self.clients
+            );
+        }
+        if !(1..=3600).contains(&self.seconds) {
+            bail!("--seconds {}: use 1 to 3600", self.seconds);
+        }
+        let mut report = Report {
+            host: Host::look(),
+            runs: Vec::new(),
+        };
+        for options in self.measurements() {
+            output.note(format_args!(
+                "measuring {}, {:?} ...",
+                options.workload.name(),
+                options.durability
+            ));
+            report.runs.push(run(&options)?);
+        }
+        let first = report.runs.first().context("nothing was measured")?;
+        let whole = Whole {
+            first,
+            report: &report,
+        };
+        if let Some(file) = &self.output {
+            fs::write(file, serde_json::to_vec_pretty(&whole)?)
+                .with_context(|| format!("-o {}: can't write it", file.display()))?;
+        }
+        output.tell(report.table().trim_end(), &whole);
+        Ok(ExitCode::SUCCESS)
+    }
+
+    /// The usual ones, narrowed to what was asked for.
+    fn measurements(&self) -> Vec<Options> {
+        let null = self.request.is_some() || self.reply.is_some();
+        let workload = Workload::Null {
+            request: self.request.unwrap_or(0),
+            reply: self.reply.unwrap_or(0),
+        };
+        let base = Options {
+            protocol: self.protocol.clone(),
+            replicas: self.replicas,
+            clients: self.clients,
+            workload,
+            durability: Durability::Fsync,
+            duration: Duration::from_secs(self.seconds),
+        };
+        if null {
+            let both = [DurabilityArg::Fsync, DurabilityArg::None];
+            let chosen = both
+                .into_iter()
+                .filter(|one| self.durability.is_none_or(|wanted| wanted == *one));
+            return chosen
+                .map(|durability| Options {
+                    durability: durability.into(),
+                    ..base.clone()
+                })
+                .collect();
+        }
+        let wanted = |options: &Options| {
+            (!self.records || matches!(options.workload, Workload::Records { .. }))
+                && self
+                    .durability
+                    .is_none_or(|durability| options.durability == durability.into())
+        };
+        usual(&base).into_iter().filter(wanted).collect()
+    }
+}
+
+impl From<DurabilityArg> for Durability {
+    fn from(argument: DurabilityArg) -> Self {
+        match argument {
+            DurabilityArg::Fsync => Self::Fsync,
+            DurabilityArg::None => Self::None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        bench: Bench,
+    }
+
+    fn measured(arguments: &[&str]) -> Vec<String> {
+        let line = Line::parse_from([&["bench"], arguments].concat());
+        let names = line.bench.measurements().into_iter();
+        names
+            .map(|options| format!("{} {:?}", options.workload.name(), options.durability))
+            .collect()
+    }
+
+    #[test]
+    fn what_is_asked_for_is_measured() {
+        assert_eq!(measured(&[]).len(), 8);
+        assert_eq!(
+            measured(&["--records"]),
+            ["records, 100 B Fsync", "records, 100 B None"]
+        );
+        assert_eq!(
+            measured(&["--records", "--durability", "none"]),
+            ["records, 100 B None"]
+        );
+        assert_eq!(
+            measured(&["--request", "4096", "--durability", "fsync"]),
+            ["4/0 Fsync"]
+        );
+        assert_eq!(measured(&["--durability", "none"]).len(), 4);
+        assert!(Line::try_parse_from(["bench", "--records", "--reply", "1"]).is_err());
+    }
+}
