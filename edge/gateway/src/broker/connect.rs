@@ -72,6 +72,17 @@ impl Broker {
             }
             existing = self.sessions.contains_key(&key).then_some(key); // [MQTT-3.1.2-5], [MQTT-3.1.2-6]
         }
+        if existing.is_none() && !self.has_room_for_a_session() {
+            let text = "all sessions are in use: connect again later";
+            let refusal = Some((Reason::QuotaExceeded, text.to_owned()));
+            let refusal = Connack {
+                refusal,
+                ..Connack::default()
+            };
+            self.send(id, codec::connack(connect.version, &refusal), out);
+            self.drop_connection(now, id, out);
+            return;
+        }
         connack.session_present = existing.is_some(); // [MQTT-3.2.2-2], [MQTT-3.2.2-3]
         let key = existing.unwrap_or_else(|| self.create_session(now, &client_id, out));
         let Some(session) = self.sessions.get_mut(&key) else {
@@ -172,6 +183,12 @@ impl Broker {
             "another connection uses this client identifier",
             out,
         );
+    }
+
+    /// Whether a session can be made, in the place of one without a connection if need be.
+    fn has_room_for_a_session(&self) -> bool {
+        let idle = |session: &Session| session.connection.is_none();
+        self.sessions.len() < self.limits.sessions || self.sessions.values().any(idle)
     }
 
     fn create_session(&mut self, now: Time, client_id: &Arc<str>, out: &mut Outbox) -> SessionKey {

@@ -33,8 +33,27 @@ fn sessions_are_bounded_and_the_longest_absent_goes_first() {
     assert_eq!(bench.broker.stats().sessions, 2);
     let b = bench.connect(lasting("b"));
     assert_eq!(bench.heard(b), ["CONNACK present=1 code=0x00"]);
+    bench.lose(b);
     let a = bench.connect(lasting("a"));
     assert_eq!(bench.heard(a), ["CONNACK present=0 code=0x00"]);
+}
+
+#[test]
+fn when_all_sessions_are_connected_a_new_one_is_refused() {
+    let mut bench = Bench::with(Limits {
+        sessions: 2,
+        ..Limits::default()
+    });
+    bench.client(v5("a"));
+    let b = bench.client(v5("b"));
+    let c = bench.connect(v5("c"));
+    assert_eq!(
+        bench.heard(c),
+        ["CONNACK present=0 code=0x97 (all sessions are in use: connect again later)"]
+    );
+    assert!(bench.is_closed(c));
+    bench.client(v5("b")); // a take-over needs no room
+    assert!(bench.is_closed(b));
 }
 
 #[test]

@@ -4,6 +4,7 @@ mod bounds;
 mod connections;
 mod delivery;
 mod publishing;
+mod sequences;
 mod sessions;
 mod subscribing;
 mod wills;
