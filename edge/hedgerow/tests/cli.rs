@@ -543,7 +543,7 @@ fn every_promised_command_teaches() {
         assert!(said.contains("Examples:"), "{command}: {said}");
     }
     assert!(bad(dir.path(), 2, &["sim", "--seeds", "5"]).contains("A..B"));
-    assert!(bad(dir.path(), 2, &["devnet", "--rate", "-1"]).contains("--rate"));
+    assert!(bad(dir.path(), 2, &["devnet", "--rate=-1"]).contains("--rate"));
 }
 
 #[test]
