@@ -227,6 +227,8 @@ impl Replica {
         }
         self.drive_transfer(out);
         self.finish_rejoining(out);
+        // What came while it could not join any view change; nobody says it a second time in other words.
+        self.weigh_view_changes(out);
         // The others may have gone on without this replica: ask at once.
         self.send_status(true, out);
     }

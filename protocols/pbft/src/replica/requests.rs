@@ -40,6 +40,9 @@ impl Requests {
         if let Some(known) = queue.pending.get_mut(&number) {
             let better = is_signed(&request) && !is_signed(known);
             if better {
+                // A faulty client may use one number for two operations of different sizes.
+                queue.bytes -= known.value().operation.len();
+                queue.bytes += request.value().operation.len();
                 *known = request;
                 self.retry(client);
             }
@@ -111,7 +114,10 @@ impl Requests {
         let queue = self.queues.entry(client).or_default();
         let request = queue.pending.remove(&number);
         let known = queue.proposed.entry(number).or_default();
-        *known = request.or_else(|| known.take());
+        if let Some(request) = request {
+            let replaced = known.replace(request);
+            queue.bytes -= replaced.map_or(0, |old| old.value().operation.len());
+        }
     }
 
     /// A new view: nothing is proposed, everyone has a turn.

@@ -95,7 +95,7 @@ impl Replica {
     }
 
     /// f + 1 replicas that are ahead can't all be faulty: join the least of them, so that views meet (§4.5.2).
-    fn weigh_view_changes(&mut self, out: &mut Out) {
+    pub(super) fn weigh_view_changes(&mut self, out: &mut Out) {
         let ahead = self
             .view_changes
             .iter()
