@@ -1,7 +1,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use hedgerow_base::{Digest, Height, Time};
+use hedgerow_base::{Digest, Height, Slot, Time};
 use hedgerow_chain::{Ledger, Request};
 use hedgerow_driver::ApplicationError;
 use hedgerow_kv::{KvStore, StoreError};
@@ -57,6 +57,9 @@ impl<S: KvStore> Executor<S> {
     ) -> Result<Command, StoreError> {
         let mut ledger = self.ledger.lock();
         let slot = batch.slot;
+        if slot <= ledger.head().slot {
+            return recall(&ledger, slot);
+        }
         let requests: Vec<_> = batch.operations.iter().map(request).collect();
         let executed = ledger.execute(slot, Time::from_millis(batch.time_ms), &requests)?;
         let mut replies = Vec::new();
@@ -78,6 +81,26 @@ impl<S: KvStore> Executor<S> {
             state,
         })
     }
+}
+
+/// The answer for a batch that was executed already: after a restart the protocol begins at its last checkpoint, and the
+/// ledger has more.
+fn recall<S: KvStore>(ledger: &Ledger<S>, slot: Slot) -> Result<Command, StoreError> {
+    let recalled = ledger.recall(slot)?;
+    // The ledger executes every slot, in order, and forgets none.
+    let recalled =
+        recalled.unwrap_or_else(|| panic!("slot {slot} is behind the ledger's head and not in it"));
+    let replies = recalled.block.map(|(height, receipts)| {
+        receipts
+            .iter()
+            .map(|receipts| reply::encode(height, receipts))
+            .collect()
+    });
+    Ok(Command::Executed {
+        slot,
+        replies: replies.unwrap_or_default(),
+        state: recalled.state,
+    })
 }
 
 fn request(operation: &Operation) -> Request {

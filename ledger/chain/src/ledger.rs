@@ -14,7 +14,7 @@ use crate::{
     Batch, Executed, Genesis, GenesisError, Request,
     batch::{Split, appended, receipts_root, transactions_root},
     prove::{Certified, HistoryNodes},
-    tables::{BATCHES, BLOCKS, HISTORY, META},
+    tables::{BATCHES, BLOCKS, HISTORY, META, RECEIPTS},
 };
 
 const META_GENESIS: &[u8] = b"genesis";
@@ -148,7 +148,7 @@ impl Genesis {
     }
 }
 
-fn key(number: u64) -> [u8; 8] {
+pub(crate) fn key(number: u64) -> [u8; 8] {
     number.to_be_bytes()
 }
 
@@ -314,6 +314,7 @@ impl<S: KvStore> Ledger<S> {
         state.take_writes(&mut writes);
         append_header(&mut history, hash, &mut writes);
         write_block(&mut writes, height, encoded, transactions, readings);
+        writes.put(RECEIPTS, key(height.0), encode(&receipts));
         write_batch(&mut writes, &batch);
         self.layers.push(Layer {
             tip: Tip {

@@ -19,6 +19,7 @@ mod genesis;
 mod ledger;
 mod prove;
 mod query;
+mod recall;
 mod tables;
 
 pub use attestations::{Attestations, MAX_KEPT, Refused};
@@ -30,4 +31,5 @@ pub use query::{
     Answer, BlockSummary, DeviceRef, DeviceSummary, HeadSummary, MAX_PAGE, Query, RecordedReading,
     StreamSummary,
 };
+pub use recall::Recalled;
 pub use tables::tables;

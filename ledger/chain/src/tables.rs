@@ -6,12 +6,14 @@ pub(crate) const BLOCKS: Table = "blocks";
 pub(crate) const BATCHES: Table = "batches";
 /// Position (8 bytes, big-endian) → node of the Merkle mountain range over all headers.
 pub(crate) const HISTORY: Table = "history";
+/// Height (8 bytes, big-endian) → the receipts of each of the block's requests.
+pub(crate) const RECEIPTS: Table = "receipts";
 /// A few single values.
 pub(crate) const META: Table = "meta";
 
 /// Every table that a ledger uses.
 pub fn tables() -> impl Iterator<Item = Table> {
-    [BLOCKS, BATCHES, HISTORY, META]
+    [BLOCKS, BATCHES, RECEIPTS, HISTORY, META]
         .into_iter()
         .chain(hedgerow_state::TABLES)
         .chain(hedgerow_streams::TABLES)

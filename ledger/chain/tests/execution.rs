@@ -469,3 +469,38 @@ fn queries_page_and_miss() {
     );
     assert_eq!(ledger.query_bytes(&[99]).unwrap(), Answer::Malformed);
 }
+
+#[test]
+fn what_a_batch_gave_is_recalled() {
+    let mut ledger = ledger();
+    let key = device(Algorithm::Ed25519, 9);
+    let time = Time::from_millis(1_700_000_000_000);
+    let first = execute(
+        &mut ledger,
+        &[bundle([registration(&key, "d")]), Bytes::new()],
+    );
+    assert_eq!(
+        ledger.recall(first.header.slot).unwrap(),
+        None,
+        "not stable yet"
+    );
+    ledger.stable(Height(1)).unwrap();
+    let empty = ledger.head().slot.next();
+    assert_eq!(ledger.execute(empty, time, &[]).unwrap(), None);
+    let second = execute(&mut ledger, &[bundle([record(&key, "t", &[(0, "a")])])]);
+    ledger.stable(Height(2)).unwrap();
+
+    let mut ledger = Ledger::open(ledger.into_store(), genesis()).unwrap();
+    for executed in [&first, &second] {
+        let recalled = ledger.recall(executed.header.slot).unwrap().unwrap();
+        assert_eq!(recalled.state, executed.hash);
+        assert_eq!(
+            recalled.block,
+            Some((executed.header.height, executed.receipts.clone()))
+        );
+    }
+    let recalled = ledger.recall(empty).unwrap().unwrap();
+    assert_eq!((recalled.state, recalled.block), (first.hash, None));
+    assert_eq!(ledger.recall(second.header.slot.next()).unwrap(), None);
+    execute(&mut ledger, &[bundle([record(&key, "t", &[(1, "b")])])]);
+}
