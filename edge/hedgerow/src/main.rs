@@ -1,4 +1,5 @@
 //! The program.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
 
 mod client;
 mod commands;

@@ -64,8 +64,8 @@ impl Watch {
         let validators = site.validators.len() as u64;
         let mut nodes = Vec::new();
         for (id, node) in (0..).zip(site.nodes()) {
-            let client = Client::new(&format!("http://{}", node.http))?
-                .impatient(Duration::from_millis(400));
+            let client =
+                Client::new(&format!("http://{}", node.http))?.impatient(Duration::from_secs(1));
             nodes.push((id, node.name.clone(), client));
         }
         let (views, stopped) = (seen.clone(), stop.clone());

@@ -33,8 +33,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Every reading of a stream has a number of its own. With --sequence it is yours (with several readings, the first
-one's); without, the ledger is asked for the stream's last number and the next ones are taken. Sending the same again
-is harmless: a reading is kept exactly once.
+one's); without, the ledger is asked for the stream's last number and the next ones are taken. Sending the same
+again (--sequence, --time and value) is harmless: a reading is kept once. Other content under a number is rejected.
 
 Examples:
   hedgerow device send --key mast-7.json --stream temperature --value 21.5
