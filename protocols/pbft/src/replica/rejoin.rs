@@ -227,7 +227,7 @@ impl Replica {
         }
         self.drive_transfer(out);
         self.finish_rejoining(out);
-        // What came while it could not join any view change; nobody says it a second time in other words.
+        // View changes that came while it could join none: said again they are no news.
         self.weigh_view_changes(out);
         // The others may have gone on without this replica: ask at once.
         self.send_status(true, out);
@@ -259,6 +259,7 @@ impl Replica {
         }
         self.presence = Presence::Ready;
         out.persist(Record::Rejoined);
+        self.weigh_view_changes(out);
     }
 
     /// Claims a decided batch in P and Q, in the last view in which it can have been voted for.
