@@ -50,7 +50,7 @@ impl<S: Subject> Attacker<S> for Flood {
         for _ in 0..self.burst {
             plot.send(to, frame.clone());
         }
-        self.bursts -= 1;
+        self.bursts = self.bursts.saturating_sub(1);
         if self.bursts > 0 {
             plot.tick_in(self.every_ns);
         }

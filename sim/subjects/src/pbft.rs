@@ -36,7 +36,7 @@ fn config(tuning: u64) -> Config {
         batch_bytes: rng.spread(64, 1 << 16) as usize,
         client_requests: rng.spread(client_outstanding as u64, 256) as usize,
         queries: rng.spread(4, 256) as usize,
-        loads: rng.spread(1, 64) as usize,
+        loads: rng.spread(64, 256) as usize,
         client_outstanding,
         ..default
     };

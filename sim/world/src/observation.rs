@@ -49,6 +49,11 @@ pub enum Observation<'a> {
         /// The last slot that its application has.
         executed: Slot,
     },
+    /// A replica's disk was emptied or replaced by an older copy.
+    LostMemory {
+        /// The replica.
+        node: NodeId,
+    },
     /// A replica gave its application a batch.
     Decided {
         /// The replica.

@@ -168,6 +168,10 @@ impl<S: Subject> World<'_, S> {
         self.transcript.say(self.now, || {
             format!("{id} now has a disk with {} records", disk.len())
         });
+        if self.nodes[id.index()].is_correct() {
+            self.court
+                .hear(self.now, &Observation::LostMemory { node: id });
+        }
         let reply_bytes = self.plan.workload.reply_bytes;
         let node = &mut self.nodes[id.index()];
         node.disk = disk;

@@ -55,7 +55,7 @@ impl Attacker<Pbft> for LyingStatus {
             }),
         };
         say_honestly(me, Target::Others, &lie, plot);
-        self.left -= 1;
+        self.left = self.left.saturating_sub(1);
         if self.left > 0 {
             plot.tick_in(self.every_ns);
         }
