@@ -40,11 +40,11 @@ impl Replica {
             let oldest = *unstable[0].0;
             self.checkpoints.remove(&oldest);
         }
-        if self.presence.is_starting() {
-            return; // Said before; the others will ask.
-        }
         let vote = self.sign_checkpoint(slot, digest);
-        out.send(Target::Others, Message::Checkpoint(vote.clone()));
+        // While it starts this was said before, and the others will ask; but it counts for this replica itself.
+        if !self.presence.is_starting() {
+            out.send(Target::Others, Message::Checkpoint(vote.clone()));
+        }
         self.on_checkpoint(vote, out);
     }
 
