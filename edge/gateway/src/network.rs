@@ -79,6 +79,10 @@ pub struct NetworkStatus {
     pub attested_height: u64,
     /// The ordering protocol's view.
     pub view: u64,
+    /// What this node's participant in the protocol is doing: `normal`, `view change`, `rejoining`, `state transfer`;
+    /// `client` for a gateway.
+    #[serde(default)]
+    pub phase: String,
     /// Why nothing becomes final, in words, when that is so: who is unreachable, how many are needed.
     pub stalled: Option<String>,
 }

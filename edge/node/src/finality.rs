@@ -236,3 +236,6 @@ impl Finality {
         ))
     }
 }
+
+#[cfg(test)]
+mod tests;

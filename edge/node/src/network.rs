@@ -303,6 +303,7 @@ impl Network for Member {
             head_height: self.height().0,
             attested_height: self.link.certified().0,
             view: snapshot.view.0,
+            phase: snapshot.phase.as_str().to_owned(),
             stalled: self.cause(&snapshot),
         }
     }

@@ -218,6 +218,7 @@ impl Network for Fake {
             head_height: head,
             attested_height: head,
             view: 0,
+            phase: "client".to_owned(),
             stalled: stalled.then(|| "2 of 4 validators unreachable: need 3".into()),
         }
     }
