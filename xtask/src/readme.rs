@@ -3,6 +3,7 @@
 
 use std::{
     env, fs,
+    os::unix::process::CommandExt,
     path::Path,
     process::{Child, Command, Stdio},
     thread,
@@ -33,9 +34,17 @@ pub(crate) fn run() -> Result<()> {
     let hedgerow = toolbox::build_release()?;
     let folder = env::temp_dir().join(format!("hedgerow-readme-{}", std::process::id()));
     fs::create_dir_all(&folder)?;
+    let mut groups = Vec::new();
     let outcome = blocks
         .iter()
-        .try_for_each(|block| run_block(block, &folder, &hedgerow));
+        .try_for_each(|block| run_block(block, &folder, &hedgerow, &mut groups));
+    // What a block has left in the background ends with the run.
+    for group in groups {
+        let _ = Command::new("kill")
+            .args(["-KILL", "--", &format!("-{group}")])
+            .stderr(Stdio::null())
+            .status();
+    }
     match &outcome {
         Ok(()) => fs::remove_dir_all(&folder)?,
         Err(_) => eprintln!("README.md: what the blocks left is in {}", folder.display()),
@@ -75,7 +84,7 @@ fn blocks(text: &str) -> Result<Vec<Block>> {
     }
 }
 
-fn run_block(block: &Block, folder: &Path, hedgerow: &Path) -> Result<()> {
+fn run_block(block: &Block, folder: &Path, hedgerow: &Path, groups: &mut Vec<u32>) -> Result<()> {
     println!("README.md:{}:\n{}", block.line, block.script.trim_end());
     let bin = hedgerow.parent().context("the program has a folder")?;
     let path = env::var("PATH").unwrap_or_default();
@@ -84,8 +93,10 @@ fn run_block(block: &Block, folder: &Path, hedgerow: &Path) -> Result<()> {
         .current_dir(folder)
         .env("PATH", format!("{}:{path}", bin.display()))
         .stdin(Stdio::null())
+        .process_group(0)
         .spawn()
         .context("bash could not be started")?;
+    groups.push(child.id());
     match wait(&mut child)? {
         Some(true) => Ok(()),
         Some(false) => bail!("README.md:{}: the block failed", block.line),
@@ -139,7 +150,10 @@ mod tests {
             line: 1,
             script: script.to_owned(),
         };
-        let run = |script| run_block(&block(script), folder.path(), Path::new("/bin/hedgerow"));
+        let run = |script| {
+            let program = Path::new("/bin/hedgerow");
+            run_block(&block(script), folder.path(), program, &mut Vec::new())
+        };
         assert!(run("true").is_ok());
         assert!(run("false; true").is_err());
         assert!(run("false | cat").is_err());
