@@ -128,6 +128,11 @@ impl Devnet {
             format!(" --node {url}")
         };
         let victim = &site.validators[site.validators.len() - 1].name;
+        let others = if site.validators.len() > 3 {
+            "the others go on"
+        } else {
+            "nothing is final until it is back"
+        };
         let pid = children.pid(victim).unwrap_or_default();
         output.say(format_args!(
             "  HTTP         {url}  (/status, /streams, /openapi.json, /metrics)\n\
@@ -140,7 +145,7 @@ impl Devnet {
              \x20 hedgerow prove {first} 0 -o reading.proof{node}\n\
              \x20 hedgerow verify reading.proof --genesis {dir}/genesis.json\n\
              \x20 hedgerow export {first} --format csv{node}\n\
-             \x20 kill -9 {pid}          kills {victim}: the others go on\n\
+             \x20 kill -9 {pid}          kills {victim}: {others}\n\
              Without hedgerow on your PATH: `cargo run --release -- status` and so on.\n",
             mqtt = site.mqtt,
             validators = site
@@ -206,14 +211,16 @@ impl Show {
         }
         drop(feeder);
         screen.clear();
-        self.finish(&meter)
+        self.finish(&meter, total)
     }
 
     /// Proves one reading, stops the nodes and says how it went.
-    fn finish(mut self, meter: &Meter) -> Result<ExitCode> {
+    fn finish(mut self, meter: &Meter, total: u64) -> Result<ExitCode> {
         let whole = meter.whole();
         self.output.say("\nStopping ...");
-        let proved = if whole.counts.finals == 0 {
+        // Nothing was left to send when all of the file was final before.
+        let done = whole.counts.finals > 0 || total == 0;
+        let proved = if !done {
             Ok(None)
         } else {
             self.prove().map(Some)
@@ -250,7 +257,7 @@ impl Show {
             counts.finals > 0 && proved.is_ok() && !self.children.failed() && stubborn.is_empty();
         self.output
             .object(&json!({ "summary": whole, "proof": proof, "refusal": refusal, "good": good }));
-        if counts.finals == 0 {
+        if !done {
             self.output.note(format_args!(
                 "No reading became final. The logs in {}/*/node.log say why",
                 self.site.dir.display()
