@@ -76,13 +76,14 @@ pub(crate) fn show(status: &Value) -> String {
     };
     format!(
         "Network \"{}\" (number {}), as {} sees it\n\
-         block {}, final with proof up to {}, view {}\n\n{}\n\n{verdict}",
+         block {}, final with proof up to {}, view {}, {}\n\n{}\n\n{verdict}",
         text(&network["name"]),
         text(&network["network"]),
         text(&network["node"]),
         text(&network["head_height"]),
         text(&network["attested_height"]),
         text(&network["view"]),
+        text(&network["phase"]),
         table(
             &["member", "role", "reachable", "block", "last heard"],
             &rows

@@ -33,6 +33,8 @@ pub(crate) struct NodeView {
     pub(crate) final_block: u64,
     pub(crate) view: u64,
     pub(crate) primary: bool,
+    /// What its participant in the protocol is doing.
+    pub(crate) phase: String,
     pub(crate) cause: Option<String>,
 }
 
@@ -49,8 +51,8 @@ impl NodeView {
             .map(|cause| format!(", {cause}"))
             .unwrap_or_default();
         format!(
-            "{:<12} block {}, view {}{role}{cause}",
-            self.name, self.block, self.view
+            "{:<12} block {}, view {}, {}{role}{cause}",
+            self.name, self.block, self.view, self.phase
         )
     }
 }
@@ -121,6 +123,7 @@ fn look(id: u64, name: &str, client: &Client, validators: u64) -> NodeView {
         final_block: network["attested_height"].as_u64().unwrap_or(0),
         view,
         primary: id < validators && view % validators == id,
+        phase: network["phase"].as_str().unwrap_or_default().to_owned(),
         cause: status["cause"].as_str().map(str::to_owned),
     }
 }
