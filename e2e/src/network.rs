@@ -269,7 +269,7 @@ impl Drop for Member {
 
 /// A base port from which on all the ports are free that `init` gives five members.
 fn free_ports() -> Result<u16> {
-    let first = 10_000 + (std::process::id() % 200) as u16 * 100;
+    let first = 10_000 + (std::process::id() % 28) as u16 * 700;
     for base in (first..30_000).chain(10_000..first).step_by(700) {
         let ports =
             (0..8).flat_map(|member| [base + member, base + 200 + member, base + 400 + member]);
