@@ -1,0 +1,52 @@
+//! Questions to the ledger and its answers.
+
+use hedgerow_base::{Digest, Height};
+use hedgerow_chain::{Answer, DeviceRef, Query};
+use hedgerow_records::{ContentType, Payload, Reading};
+use hedgerow_wire::{Text, encode};
+
+use super::{canonical, records::device_name};
+
+pub(crate) fn run(data: &[u8]) {
+    canonical::<Query>(data);
+    if let Ok(answer) = Answer::from_bytes(data) {
+        assert_eq!(answer.to_bytes(), data, "a second encoding was accepted");
+    }
+}
+
+pub(crate) fn seeds() -> Vec<Vec<u8>> {
+    let stream: hedgerow_records::StreamName = "device-0/temperature".parse().expect("a name");
+    let reading = hedgerow_chain::RecordedReading {
+        reading: Reading {
+            sequence: 1,
+            time: 2,
+            content_type: ContentType::new("text/plain").expect("short"),
+            payload: Payload::new(b"hello".to_vec()).expect("short"),
+        },
+        position: 0,
+        height: Height(3),
+        block_time: 4,
+        record: Digest::ZERO,
+    };
+    vec![
+        encode(&Query::Head),
+        encode(&Query::Block(Height(7))),
+        encode(&Query::Device(DeviceRef::Name(device_name(0)))),
+        encode(&Query::Range {
+            stream: stream.clone(),
+            from: 1,
+            limit: 10,
+        }),
+        encode(&Query::Prove {
+            stream,
+            sequence: 1,
+        }),
+        Answer::Reading(reading).to_bytes(),
+        Answer::NotFound(Text::new("there is no such stream").expect("short")).to_bytes(),
+        Answer::NotYetFinal {
+            certified: Height(1),
+        }
+        .to_bytes(),
+        Answer::Malformed.to_bytes(),
+    ]
+}
