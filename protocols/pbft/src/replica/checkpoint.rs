@@ -142,6 +142,7 @@ impl Replica {
         for slot in open {
             self.advance(slot, out);
         }
+        self.try_start(out);
     }
 
     /// The application has everything up to `slot` on disk: the log before the last stable checkpoint up to there can

@@ -83,6 +83,8 @@ pub struct Replica {
     safety: Safety,
 
     stable: Slot,
+    /// The last checkpoint that was stable before a restart: `stable` gets there again by executing.
+    known_stable: Slot,
     certificate: Vec<Sealed<Checkpoint>>,
     checkpoints: BTreeMap<Slot, checkpoint::Own>,
     checkpoint_votes: BTreeMap<Slot, BTreeMap<NodeId, Sealed<Checkpoint>>>,
@@ -141,6 +143,7 @@ impl Replica {
             requests: Requests::default(),
             safety: Safety::default(),
             stable: Slot::ZERO,
+            known_stable: Slot::ZERO,
             certificate: Vec::new(),
             checkpoints: BTreeMap::new(),
             checkpoint_votes: BTreeMap::new(),

@@ -116,6 +116,11 @@ impl Replica {
             };
             oldest.get_or_insert(*slot);
             if *slot > executed {
+                // Executed again, it is stable again by the same votes. Before that this replica takes no part: the
+                // window would begin too early, and end before slots that it voted on.
+                self.known_stable = *slot;
+                let votes = certificate.iter().map(|vote| (vote.origin(), vote.clone()));
+                self.checkpoint_votes = BTreeMap::from([(*slot, votes.collect())]);
                 continue;
             }
             self.clients

@@ -133,8 +133,11 @@ impl Replica {
 
     /// With the answers of a quorum (oneself included) every slot in which this replica may have voted for what was
     /// committed is known to one correct replica among them.
-    fn try_start(&mut self, out: &mut Out) {
+    pub(super) fn try_start(&mut self, out: &mut Out) {
         let quorum = self.roster.quorum();
+        if self.stable < self.known_stable {
+            return;
+        }
         let Presence::Starting {
             welcomes,
             again,
