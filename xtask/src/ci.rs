@@ -228,12 +228,13 @@ fn deny() -> Result<()> {
     if !toolbox::present(version) {
         bail!("cargo-deny is missing: `cargo install --locked cargo-deny`");
     }
-    run_command(cargo().args(["deny", "--locked", "check", "licenses", "bans", "sources"]))?;
+    let check = ["deny", "--locked", "check", "--hide-inclusion-graph"];
+    run_command(cargo().args(check).args(["licenses", "bans", "sources"]))?;
     let mut fetch = cargo();
     fetch.args(["deny", "fetch", "db"]);
     let fetched = fetch.output().context("cargo deny could not be started")?;
     if fetched.status.success() {
-        run_command(cargo().args(["deny", "--locked", "check", "advisories"]))
+        run_command(cargo().args(check).arg("advisories"))
     } else {
         println!("ADVISORIES WERE NOT CHECKED: their database can't be fetched from here");
         Ok(())
