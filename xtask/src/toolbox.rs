@@ -101,18 +101,15 @@ pub(crate) fn end_to_end(name: &str, arguments: &[String]) -> Result<()> {
         .args(arguments))
 }
 
-/// The simulator's long run: the million requests over two thousand seeds.
+/// The simulator's long run: more than a million requests over more than two thousand seeds.
 pub(crate) fn simulate_long(arguments: &[String]) -> Result<()> {
     let hedgerow = build_release()?;
-    run(program(hedgerow)
-        .args([
-            "sim",
-            "--protocol",
-            "pbft",
-            "--seeds",
-            "0..2000",
-            "--requests",
-            "500",
-        ])
-        .args(arguments))
+    for (mode, seeds) in [("safety", "0..1200"), ("liveness", "1200..2400")] {
+        let options = ["--mode", mode, "--seeds", seeds, "--requests", "500"];
+        run(program(&hedgerow)
+            .args(["sim", "--protocol", "pbft"])
+            .args(options)
+            .args(arguments))?;
+    }
+    Ok(())
 }

@@ -27,7 +27,7 @@ fn main() -> Result<()> {
     network.start_all()?;
     let device = DeviceKey::generate(Algorithm::Ed25519, |secret| rand::rng().fill(secret))?;
     let secret = dir.join("device.secret");
-    fs::write(&secret, hex::encode(&*device.to_bytes()))?;
+    fs::write(&secret, hex::encode(*device.to_bytes()))?;
     let config = network.gateway().config.display().to_string();
     let public = hex::encode(device.public_key().as_bytes());
     let words = [

@@ -12,9 +12,9 @@ const KILLS: &str = "15";
 
 /// CI's share of the simulator's seeds, for each mode.
 const SEEDS: &[(&str, &str, &str)] = &[
-    ("safety", "0..40", "200"),
-    ("liveness", "0..40", "200"),
-    ("performance", "0..4", "2000"),
+    ("safety", "0..300", "200"),
+    ("liveness", "300..600", "200"),
+    ("performance", "0..10", "2000"),
 ];
 
 /// A new folder for what a step leaves; removed when the step was fine.
