@@ -132,7 +132,7 @@ impl Host for Clients {
 
 pub(crate) fn run(options: &Options, request: usize, reply: usize) -> Result<Row> {
     let consensus: Consensus = options.protocol.parse()?;
-    let machines = options.clients.min(CLIENT_MACHINES).max(1);
+    let machines = options.clients.clamp(1, CLIENT_MACHINES);
     let mut members = Members::new(options.replicas, machines)?;
     let folder = tempfile::tempdir().context("a folder for the replicas' logs")?;
     let batches = Arc::new(AtomicU64::new(0));

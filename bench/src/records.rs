@@ -55,7 +55,7 @@ pub(crate) fn run(options: &Options, payload: usize, bundle: usize) -> Result<Ro
         let transaction = register(
             genesis.network,
             name,
-            key.public_key().clone(),
+            *key.public_key(),
             None,
             member,
             &gateway_key,

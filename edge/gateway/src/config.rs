@@ -48,7 +48,8 @@ pub struct GatewayConfig {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct MqttConfig {
-    /// The address for plain TCP; none turns it off.
+    /// The address for plain TCP; `"off"` turns it off.
+    #[serde(with = "off")]
     pub listen: Option<SocketAddr>,
     /// The address for TLS; needs `tls`.
     pub listen_tls: Option<SocketAddr>,
@@ -130,11 +131,40 @@ pub struct TlsConfig {
     pub require_client_certificate: bool,
 }
 
+/// An address, or the word `off`: TOML has no way to write "none".
+mod off {
+    use std::net::SocketAddr;
+
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub(super) fn serialize<S: Serializer>(
+        address: &Option<SocketAddr>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        match address {
+            Some(address) => serializer.collect_str(address),
+            None => serializer.serialize_str("off"),
+        }
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<SocketAddr>, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        if text == "off" {
+            return Ok(None);
+        }
+        let wrong = || D::Error::custom(format!("\"{text}\" is neither IP:PORT nor \"off\""));
+        text.parse().map(Some).map_err(|_| wrong())
+    }
+}
+
 /// `[http]`
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct HttpConfig {
-    /// The address; none turns HTTP off.
+    /// The address; `"off"` turns HTTP off.
+    #[serde(with = "off")]
     pub listen: Option<SocketAddr>,
     /// Keys and certificates; with them the address speaks HTTPS only.
     pub tls: Option<TlsConfig>,

@@ -32,11 +32,14 @@ impl<S: KvStore> Shared<S> {
     }
 }
 
+/// Whoever is told of new blocks: their heights and hashes, in order.
+type Told = dyn Fn(Vec<(Height, Digest)>) + Send;
+
 /// The replica's application: executes what is decided, on the ledger.
 pub(crate) struct Executor<S> {
     ledger: Shared<S>,
     /// Told of each burst's new blocks.
-    executed: Box<dyn Fn(Vec<(Height, Digest)>) + Send>,
+    executed: Box<Told>,
 }
 
 impl<S: KvStore> Executor<S> {

@@ -54,6 +54,8 @@ pub(crate) struct Finality {
     remind: Option<Time>,
     /// When each member was last given the certificate.
     given: BTreeMap<NodeId, Time>,
+    /// The newest block that each member has spoken of.
+    heights: BTreeMap<NodeId, Height>,
 }
 
 impl Finality {
@@ -71,6 +73,7 @@ impl Finality {
             own: None,
             remind: None,
             given: BTreeMap::new(),
+            heights: BTreeMap::new(),
         }
     }
 
@@ -79,12 +82,17 @@ impl Finality {
         self.certified
     }
 
-    /// This validator has executed and signed these blocks, in ascending order: what to tell everyone.
-    pub(crate) fn executed(&mut self, now: Time, own: Vec<Attestation>) -> Vec<Word> {
+    /// This validator has executed and signed these blocks, in ascending order. Says what to tell everyone, and the
+    /// certificate that its signature completes, if it does.
+    pub(crate) fn executed(
+        &mut self,
+        now: Time,
+        own: Vec<Attestation>,
+        header: impl Fn(Height) -> Option<Header>,
+    ) -> (Vec<Word>, Option<Certificate>) {
         let Some(last) = own.last() else {
-            return Vec::new();
+            return (Vec::new(), None);
         };
-        self.want(now, last.height);
         self.own = Some(*last);
         for attestation in &own {
             // One's own are never refused, unless one's own key is used elsewhere too.
@@ -92,10 +100,22 @@ impl Finality {
                 tracing::error!("this validator's own attestation is refused: {error}");
             }
         }
+        let found = self.find(&own, header);
+        self.want(now, last.height);
         let words = own
             .chunks(MAX_ATTESTATIONS)
             .filter_map(|some| List::new(some.to_vec()).ok());
-        words.map(Word::Attestations).collect()
+        (words.map(Word::Attestations).collect(), found)
+    }
+
+    /// The newest block that each member says it has; for operators only, since anyone may lie about himself.
+    pub(crate) const fn heights(&self) -> &BTreeMap<NodeId, Height> {
+        &self.heights
+    }
+
+    fn note_height(&mut self, of: NodeId, height: Height) {
+        let known = self.heights.entry(of).or_default();
+        *known = height.max(*known);
     }
 
     /// Something at `height` is to become final.
@@ -118,6 +138,7 @@ impl Finality {
         match word {
             Word::Attestations(list) => {
                 let newest = list.iter().map(|one| one.height).max().unwrap_or_default();
+                self.note_height(from, newest);
                 for attestation in list.iter().filter(|one| one.height > self.certified) {
                     if let Err(error) = self.attestations.add(attestation) {
                         tracing::warn!(%from, "an attestation is refused: {error}");

@@ -18,7 +18,7 @@ use hedgerow_chain::Answer;
 use hedgerow_crypto::SigningKey;
 use hedgerow_driver::Clock;
 use hedgerow_kv::{KvStore, StoreError};
-use hedgerow_proofs::{Attestation, Certificate, TrustRoot};
+use hedgerow_proofs::{Attestation, Certificate, Header, TrustRoot};
 use hedgerow_transport::{
     Channel, Doorbell, Inbound, Mailbox, MailboxLimits, Overflow, Routes, Transport,
 };
@@ -113,6 +113,7 @@ struct LinkShared {
     wishes: Mutex<Vec<Wish>>,
     stop: AtomicBool,
     numbers: AtomicU64,
+    heights: Mutex<BTreeMap<NodeId, Height>>,
     asked: Mutex<BTreeMap<u64, mpsc::Sender<Told>>>,
 }
 
@@ -132,6 +133,10 @@ impl Drop for Answers {
 impl LinkShared {
     fn asked(&self) -> MutexGuard<'_, BTreeMap<u64, mpsc::Sender<Told>>> {
         self.asked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn heights(&self) -> MutexGuard<'_, BTreeMap<NodeId, Height>> {
+        self.heights.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn wish(&self, wish: Wish) {
@@ -159,6 +164,11 @@ impl LinkHandle {
         // An error says that the link has stopped.
         let _ = certified.wait_for(|certified| *certified >= height).await;
         *certified.borrow()
+    }
+
+    /// The newest block that each other member says it has.
+    pub(crate) fn heights(&self) -> BTreeMap<NodeId, Height> {
+        self.shared.heights().clone()
     }
 
     /// The height of the newest certificate.
@@ -233,6 +243,7 @@ pub(crate) fn start<S: KvStore + Send + 'static>(
         wishes: Mutex::default(),
         stop: AtomicBool::new(false),
         numbers: AtomicU64::new(1),
+        heights: Mutex::default(),
         asked: Mutex::default(),
     });
     let handle = LinkHandle {
@@ -300,6 +311,7 @@ impl<S: KvStore> Link<S> {
                 self.say(to, &word);
             }
             self.parts.transport.flush();
+            self.shared.heights().clone_from(self.finality.heights());
             self.certified.send_if_modified(|known| {
                 let newer = self.finality.certified() > *known;
                 *known = self.finality.certified();
@@ -348,9 +360,12 @@ impl<S: KvStore> Link<S> {
                     Attestation::sign(&self.parts.trust.genesis, height, hash, self.parts.me, key)
                 };
                 let own: Vec<_> = needed.map(sign).collect();
-                for word in self.finality.executed(now, own) {
+                let header = self.headers();
+                let (words, certificate) = self.finality.executed(now, own, header);
+                for word in words {
                     self.say(Audience::Everyone, &word);
                 }
+                self.keep(certificate);
             }
         }
     }
@@ -366,25 +381,30 @@ impl<S: KvStore> Link<S> {
                 return Ok(());
             }
         };
-        let ledger = self
-            .parts
-            .validator
-            .as_ref()
-            .map(|(_, ledger)| ledger.clone());
-        let header = |height| {
-            ledger
-                .as_ref()
-                .and_then(|ledger| ledger.lock().header(height).ok().flatten())
-        };
+        let header = self.headers();
         let now = self.parts.clock.now();
         let (answer, certificate) = self.finality.heard(now, frame.from, word, header);
         if let Some(answer) = answer {
             self.say(Audience::Member(frame.from), &answer);
         }
+        self.keep(certificate);
+        Ok(())
+    }
+
+    /// The headers of the blocks that are executed here.
+    fn headers(&self) -> impl Fn(Height) -> Option<Header> + use<S> {
+        let ledger = self
+            .parts
+            .validator
+            .as_ref()
+            .map(|(_, ledger)| ledger.clone());
+        move |height| ledger.as_ref()?.lock().header(height).ok().flatten()
+    }
+
+    fn keep(&mut self, certificate: Option<Certificate>) {
         if let Some(certificate) = certificate {
             self.waiting = Some((self.finality.certified(), certificate));
         }
-        Ok(())
     }
 
     /// Gives a new certificate to the ledger, as soon as it has executed that block.

@@ -275,6 +275,7 @@ impl Network for Member {
             .into_iter()
             .map(|session| (session.id, session))
             .collect();
+        let heights = self.link.heights();
         let members = (0..self.genesis.members() as u32)
             .map(NodeId)
             .filter_map(|id| {
@@ -290,9 +291,13 @@ impl Network for Member {
                     reachable: mine || session.is_some_and(|session| session.connected),
                     last_heard_ms: silence
                         .map(|silence| now.saturating_sub(silence))
-                        .or(mine.then_some(now))
+                        .or_else(|| mine.then_some(now))
                         .map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX)),
-                    height: mine.then(|| self.height().0),
+                    height: if mine {
+                        Some(self.height().0)
+                    } else {
+                        heights.get(&id).map(|height| height.0)
+                    },
                 })
             });
         NetworkStatus {

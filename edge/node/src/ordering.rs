@@ -5,7 +5,7 @@ mod pbft;
 
 use std::{path::PathBuf, str::FromStr, sync::Arc};
 
-use hedgerow_base::{NodeId, Slot};
+use hedgerow_base::{Lsn, NodeId, Slot};
 use hedgerow_crypto::Keyring;
 use hedgerow_driver::{
     Application, ApplicationError, Busy, Clock, Driver, DriverError, Handle, Options, Parts,
@@ -244,11 +244,14 @@ struct Built<P: Ordering> {
     encode: fn(&P::Record) -> Vec<u8>,
 }
 
+/// A log's records with their positions, in order.
+type Records<R> = Vec<(Lsn, R)>;
+
 /// Opens a replica's log and decodes its records.
 fn open_log<R>(
     role: &Role,
     decode: impl Fn(&[u8]) -> Result<R, String>,
-) -> Result<(Option<Journal>, Vec<(hedgerow_base::Lsn, R)>), OrderingError> {
+) -> Result<(Option<Journal>, Records<R>), OrderingError> {
     let Role::Replica {
         log: Some(dir),
         durability,
@@ -281,9 +284,7 @@ fn drive<P: Ordering>(
     setup: Setup,
     exited: Box<dyn FnOnce() + Send>,
 ) -> Result<Running, OrderingError> {
-    let last = journal
-        .as_ref()
-        .map_or(hedgerow_base::Lsn::ZERO, Journal::last);
+    let last = journal.as_ref().map_or(Lsn::ZERO, Journal::last);
     let me: NodeId = setup.keyring.me();
     let persistence = match (journal, &setup.role) {
         (

@@ -30,7 +30,9 @@ pub struct Batch {
 #[derive(Clone, Debug)]
 pub enum Event {
     /// From a replica: this batch is decided; execute it and say [`crate::Command::Executed`]. In slot order without
-    /// gaps, each slot once, beginning after the slot that the application had executed when the replica was built.
+    /// gaps, each slot once in a replica's life. After a restart it begins behind a checkpoint, at or before the last
+    /// slot that the application has executed: what the application has executed before, it answers from what it kept,
+    /// with the same replies and state.
     Execute(Batch),
     /// From a replica: answer this query from the executed state, and say [`crate::Command::Answered`].
     Answer {

@@ -40,7 +40,11 @@ pub(crate) fn items<const N: usize>(mut bytes: &[u8]) -> Option<[Item<'_>; N]> {
 
 fn nibble(bytes: &[u8], at: usize) -> Option<u8> {
     let byte = bytes.get(at / 2)?;
-    Some(if at.is_multiple_of(2) { byte >> 4 } else { byte & 15 })
+    Some(if at.is_multiple_of(2) {
+        byte >> 4
+    } else {
+        byte & 15
+    })
 }
 
 /// Whether the key's nibbles from `depth` on begin with those of a hex-prefix encoded path. Gives the depth after them,

@@ -83,7 +83,9 @@ const NOW: Time = Time::from_millis(1_000);
 fn two_of_four_signatures_make_a_certificate_and_then_silence() {
     let network = Network::new(1);
     let mut one = network.validator();
-    let words = one.executed(NOW, vec![network.attest(0, 1)]);
+    let (words, _) = one.executed(NOW, vec![network.attest(0, 1)], |height| {
+        network.header(height)
+    });
     assert_eq!(words.len(), 1);
     assert!(
         one.deadline().is_some(),
@@ -105,11 +107,15 @@ fn two_of_four_signatures_make_a_certificate_and_then_silence() {
 fn a_lost_signature_is_said_again_and_answered_with_the_certificate() {
     let network = Network::new(2);
     let (mut ahead, mut behind) = (network.validator(), network.validator());
-    ahead.executed(NOW, vec![network.attest(0, 2)]);
+    ahead.executed(NOW, vec![network.attest(0, 2)], |height| {
+        network.header(height)
+    });
     ahead.heard(NOW, NodeId(1), said(network.attest(1, 2)), |height| {
         network.header(height)
     });
-    behind.executed(NOW, vec![network.attest(2, 2)]);
+    behind.executed(NOW, vec![network.attest(2, 2)], |height| {
+        network.header(height)
+    });
 
     assert!(behind.remind(NOW).is_none(), "never early");
     let later = behind.deadline().unwrap();
