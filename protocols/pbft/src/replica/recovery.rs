@@ -332,6 +332,8 @@ impl Replica {
                 history.decided = history.decided.max(slot);
                 history.batches.insert(slot, (batch, proposal));
             }
+            // What is stable was executed here. The records of votes may not have said yet that it was decided.
+            Record::Stable { slot, .. } => history.decided = history.decided.max(slot),
             _ => {}
         }
         Ok(())
