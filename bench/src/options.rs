@@ -23,6 +23,19 @@ pub enum Workload {
 }
 
 impl Workload {
+    /// How many closed-loop clients it takes to keep two processors busy.
+    #[must_use]
+    pub const fn usual_clients(&self) -> u32 {
+        match self {
+            Self::Null {
+                request: 0,
+                reply: 0,
+            } => 1024,
+            Self::Null { .. } => 256,
+            Self::Records { .. } => 12,
+        }
+    }
+
     /// Its name in the table: request/reply in KiB, as the papers write it.
     #[must_use]
     pub fn name(&self) -> String {
