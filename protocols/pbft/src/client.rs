@@ -14,7 +14,7 @@ use crate::{
     Pbft,
     config::{Config, ConfigError},
     messages::{Message, Outcome, Query, Request},
-    replica::in_parts,
+    replica::{REPLY_OVERHEAD, in_parts},
 };
 
 type Out = Outbox<Pbft>;
@@ -33,6 +33,11 @@ pub struct Client {
     last: u64,
     requests: BTreeMap<u64, Invocation>,
     queries: BTreeMap<u64, Invocation>,
+    /// How large the replies were to what is answered after the oldest request that is not: the replicas remember so
+    /// many bytes only.
+    answered: BTreeMap<u64, usize>,
+    /// About the largest reply lately; it shrinks with every smaller one.
+    largest: usize,
     fresh: Vec<Sealed<Request>>,
     due: Option<Time>,
 }
@@ -95,6 +100,9 @@ impl Client {
             last: 0,
             requests: BTreeMap::new(),
             queries: BTreeMap::new(),
+            answered: BTreeMap::new(),
+            // Cautious until the first replies show how large they are.
+            largest: config.client_reply_bytes / 32,
             fresh: Vec::new(),
             due: None,
             config,
@@ -187,8 +195,34 @@ impl Client {
         if let Some(result) = invocation.hear(from, outcome, needed) {
             let ticket = invocation.ticket;
             self.requests.remove(&number);
+            self.note_size(number, result.len());
             complete(ticket, &result, out);
         }
+    }
+
+    /// Counts a reply that the replicas remember.
+    fn note_size(&mut self, number: u64, size: usize) {
+        self.largest = size.max(self.largest - self.largest.div_ceil(32));
+        self.answered.insert(number, size + REPLY_OVERHEAD);
+        let oldest = self.requests.keys().next().copied().unwrap_or(u64::MAX);
+        while let Some(entry) = self.answered.first_entry()
+            && *entry.key() < oldest
+        {
+            entry.remove();
+        }
+    }
+
+    /// How many more replies the replicas can be expected to remember without forgetting the oldest that is awaited.
+    /// One that they forget can't be had any more: its number is used. Replies that are not here yet count as twice the
+    /// largest lately, or as their share.
+    fn room_for_replies(&self) -> usize {
+        let awaited = self.requests.len() + self.queries.len();
+        let share = self.config.client_reply_bytes / (2 * self.config.client_outstanding);
+        let each = share.max(2 * self.largest) + REPLY_OVERHEAD;
+        let answered: usize = self.answered.values().sum();
+        let room = self.config.client_reply_bytes.saturating_sub(answered) / each;
+        // The latest reply is always remembered.
+        room.max(1).saturating_sub(awaited)
     }
 
     /// A query is done when a quorum gives the same answer; when they can't any more, or it takes too long, it is ordered.
@@ -302,7 +336,7 @@ impl Machine<Pbft> for Client {
         self.due
     }
 
-    /// So many that none falls out of the replicas' window while it waits.
+    /// So many that no number falls out of the replicas' window, and no reply out of their memory, while it waits.
     fn credit(&self) -> usize {
         let under_way = self.requests.len() + self.queries.len();
         let spread = self
@@ -321,6 +355,7 @@ impl Machine<Pbft> for Client {
             .client_outstanding
             .saturating_sub(under_way)
             .min(room)
+            .min(self.room_for_replies())
     }
 
     fn snapshot(&self) -> Snapshot {

@@ -10,9 +10,10 @@ pub struct Config {
     /// K: how many slots from one checkpoint to the next (§4.3). Shared; 1 to 512. The window is twice as long.
     pub checkpoint_interval: u64,
     /// Of how many of each client's latest numbers it is remembered which were executed, and with what reply.
-    /// Shared; 1 to 4096.
+    /// Shared; 2 to 4096.
     pub client_window: u64,
-    /// How many bytes of replies to one client are remembered (its latest reply always is). Shared.
+    /// How many bytes of replies to one client are remembered (its latest reply always is). A client has only so many
+    /// requests under way that it can expect the replies to fit. Shared by replicas and clients.
     pub client_reply_bytes: usize,
     /// How many batches the primary has under way at once; while they are, requests gather for larger batches.
     pub in_flight: u64,
@@ -103,9 +104,9 @@ impl Config {
                 "1 to 512",
             ),
             (
-                (1..=4096).contains(&self.client_window),
+                (2..=4096).contains(&self.client_window),
                 "client_window",
-                "1 to 4096",
+                "2 to 4096",
             ),
             (self.in_flight >= 1, "in_flight", "at least 1"),
             (
@@ -120,10 +121,10 @@ impl Config {
             ),
             (
                 self.client_outstanding >= 1
-                    && self.client_outstanding as u64 <= self.client_window
+                    && (self.client_outstanding as u64) < self.client_window
                     && self.client_outstanding <= self.client_requests,
                 "client_outstanding",
-                "at least 1 and at most client_window and client_requests",
+                "at least 1, less than client_window and at most client_requests",
             ),
             (
                 !self.timeout.is_zero() && self.timeout <= self.timeout_max,

@@ -9,6 +9,9 @@ use hedgerow_base::{Digest, NodeId, NodeSet, Slot};
 use hedgerow_crypto::Hasher;
 use hedgerow_wire::{DecodeError, decode, encode};
 
+/// What remembering a reply takes beyond the reply.
+pub(crate) const REPLY_OVERHEAD: usize = 16;
+
 /// A sliding window over one client's numbers: which of the last `window` up to the highest were used.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub(crate) struct Numbers {
@@ -109,7 +112,7 @@ impl Clients {
         // The newest replies that fit, deterministically: the last one always stays.
         let fits = client.replies.iter().rev().take_while(|(_, reply)| {
             let first = bytes == 0;
-            bytes += reply.len() + 16;
+            bytes += reply.len() + REPLY_OVERHEAD;
             first || bytes <= self.reply_bytes
         });
         if let Some((&from, _)) = fits.last()

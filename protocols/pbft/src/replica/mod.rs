@@ -18,6 +18,7 @@ mod timers;
 mod transfer;
 mod view_change;
 
+pub(crate) use clients::REPLY_OVERHEAD;
 pub use decision::{Decision, decide, well_formed};
 pub(crate) use receive::in_parts;
 pub use recovery::RecoverError;

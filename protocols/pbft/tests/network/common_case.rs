@@ -148,6 +148,46 @@ fn a_retransmitted_request_is_answered_from_the_cache_and_not_executed_again() {
     net.assert_agreement();
 }
 
+/// Replicas remember few bytes of replies, and the first reply is lost: the client must not go on for so long that they
+/// forget it before it asks again.
+#[test]
+fn a_lost_reply_is_not_forgotten_while_its_client_goes_on() {
+    let mut net = Net::new(
+        4,
+        1,
+        Config {
+            client_reply_bytes: 8192,
+            ..config()
+        },
+    );
+    net.ms(20);
+    let mut told = std::collections::BTreeSet::new();
+    net.filter = Some(Box::new(move |from, _, message, _| {
+        if matches!(message, Message::Replies(_)) && told.insert(from) {
+            return Fate::Drop;
+        }
+        Fate::Deliver
+    }));
+    let operation = "x".repeat(300);
+    net.invoke(4, 1, &operation);
+    let mut last = 1;
+    // As long as the client's first retransmission takes, and more.
+    for _ in 0..250 {
+        net.ms(4);
+        for _ in 0..net.nodes[4].machine.credit() {
+            last += 1;
+            net.invoke(4, last, &operation);
+        }
+    }
+    net.ms(3000);
+    assert_eq!(net.done() as u64, last);
+    assert!(
+        last > 100,
+        "only {last} requests: it goes on when the reply is there"
+    );
+    net.assert_agreement();
+}
+
 #[test]
 fn large_results_come_once_in_full() {
     let mut net = Net::new(4, 1, config());
