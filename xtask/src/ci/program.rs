@@ -13,7 +13,7 @@ const KILLS: &str = "15";
 /// CI's share of the simulator's seeds, for each mode.
 const SEEDS: &[(&str, &str, &str)] = &[
     ("safety", "0..300", "200"),
-    ("liveness", "300..600", "200"),
+    ("liveness", "0..300", "200"),
     ("performance", "0..10", "2000"),
 ];
 
