@@ -144,8 +144,9 @@ impl Replica {
         let distrusted = self.distrusted();
         let chosen: BTreeSet<Digest> = self.decision.batches.values().copied().collect();
         let mut again = Vec::new();
+        // Only what is still to be decided: nothing takes the mark off a request that was decided before.
         let mut under_way = Vec::new();
-        for digest in &chosen {
+        for (_, digest) in self.decision.batches.range(self.decided.next()..) {
             if let Some(body) = self.log.body(*digest) {
                 under_way.extend(
                     body.requests()
