@@ -142,7 +142,7 @@ pub(crate) fn mqtt() -> Result<()> {
     )
 }
 
-/// Kills under load. A stall after a kill in a network's first second is a known open fault, seen once in about ten
+/// Kills under load. A stall after a kill in a network's first second is a known open fault, seen once in about thirty
 /// runs and not yet reproduced from its seed: a first failure is shown, and a second one fails the run.
 pub(crate) fn torture() -> Result<()> {
     let arguments = ["--kills".to_owned(), KILLS.to_owned()];
