@@ -11,7 +11,7 @@ use hedgerow_chain::{Answer, Genesis, Query};
 use hedgerow_gateway::{MemberStatus, Network, NetworkStatus, QueryError, SubmitError};
 use hedgerow_ordering::{Phase, Snapshot};
 use hedgerow_proofs::{Proof, TrustRoot};
-use hedgerow_records::{Bundle, Receipt, StreamName};
+use hedgerow_records::{Bundle, Receipt};
 use hedgerow_store::DiskStore;
 use hedgerow_transport::Transport;
 use hedgerow_wire::{Blob, List, encode};
@@ -254,14 +254,6 @@ impl Network for Member {
             Query::Prove { .. } => self.proved(&query).await,
             _ => self.agreed(&query).await,
         }
-    }
-
-    async fn prove(&self, stream: &StreamName, sequence: u64) -> Result<Answer, QueryError> {
-        self.query(Query::Prove {
-            stream: stream.clone(),
-            sequence,
-        })
-        .await
     }
 
     fn status(&self) -> NetworkStatus {
