@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use rand::{Rng, SeedableRng, rngs::StdRng, seq::SliceRandom};
 
 use crate::{Network, Recovery, network::copy};
@@ -178,7 +178,8 @@ impl Chaos {
         } else {
             &mut self.report.meanwhile
         };
-        let time = recovery.wait(network, back)?;
+        let time = recovery.wait(network, back);
+        let time = time.with_context(|| format!("after {what}"))?;
         println!(
             "{:4} killed  block {:6}  +{:5.2} s  {what}",
             self.report.kills,

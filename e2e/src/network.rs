@@ -105,7 +105,8 @@ impl Network {
         Ok(())
     }
 
-    /// Starts every member and waits until the network goes on.
+    /// Starts every member and waits until the network goes on with all of them. (A validator that starts late, when
+    /// the others have blocks already, is one of those that may fail until it has caught up.)
     ///
     /// # Errors
     /// When one can't be started, or the network does not go on within a minute.
@@ -115,12 +116,13 @@ impl Network {
         }
         let begin = Instant::now();
         while !self
-            .gateway()
-            .status()
-            .is_ok_and(|status| status["healthy"] == true)
+            .members
+            .iter()
+            .all(|member| member.status().is_ok_and(|s| s["healthy"] == true))
         {
             if begin.elapsed() > Duration::from_secs(60) {
-                bail!("the network does not go on: {:?}", self.gateway().status());
+                let all: Vec<_> = self.members.iter().map(Member::status).collect();
+                bail!("the network does not go on: {all:?}");
             }
             self.check_running()?;
             std::thread::sleep(Duration::from_millis(100));

@@ -79,8 +79,8 @@ pub struct NetworkStatus {
     pub attested_height: u64,
     /// The ordering protocol's view.
     pub view: u64,
-    /// What this node's participant in the protocol is doing: `normal`, `view change`, `rejoining`, `state transfer`;
-    /// `client` for a gateway.
+    /// What this node's participant in the protocol is doing: `normal`, `view change`, `starting`, `rejoining`,
+    /// `state transfer`; `client` for a gateway.
     #[serde(default)]
     pub phase: String,
     /// Why nothing becomes final, in words, when that is so: who is unreachable, how many are needed.

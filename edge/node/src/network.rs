@@ -99,10 +99,15 @@ impl Member {
                 snapshot.view,
                 name(snapshot.primary)
             )),
-            Phase::Rejoining => Some(format!(
+            Phase::Starting => Some(format!(
                 "this validator has just started and asks the others what it said before; {} of {} heard",
                 snapshot.heard.len(),
                 roster.quorum()
+            )),
+            Phase::Rejoining => Some(format!(
+                "this validator's disk does not hold all that it said before: it learns what was decided, at slot {} \
+                 by now, and counts as failed until it has all",
+                snapshot.decided
             )),
             Phase::Transfer => Some(format!(
                 "this validator is behind and fetches what it missed: it has executed slot {}",

@@ -7,7 +7,10 @@ pub enum Phase {
     Normal,
     /// Waiting for a new primary's first word.
     ViewChange,
-    /// Just started: asking the others what it said before, and not voting until it knows.
+    /// Just started: asking the others what it said before, and saying nothing until it knows.
+    Starting,
+    /// Its log was lost, or is an older copy: learning what was decided before it takes full part again. Until then it
+    /// is one of the replicas that may fail.
     Rejoining,
     /// Fetching decided batches that it missed.
     Transfer,
@@ -22,6 +25,7 @@ impl Phase {
         match self {
             Self::Normal => "normal",
             Self::ViewChange => "view change",
+            Self::Starting => "starting",
             Self::Rejoining => "rejoining",
             Self::Transfer => "state transfer",
             Self::Client => "client",

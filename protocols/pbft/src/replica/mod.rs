@@ -239,7 +239,8 @@ impl Machine<Pbft> for Replica {
     fn snapshot(&self) -> Snapshot {
         Snapshot {
             phase: match self.presence {
-                Presence::Starting { .. } | Presence::Rejoining => Phase::Rejoining,
+                Presence::Starting { .. } => Phase::Starting,
+                Presence::Rejoining => Phase::Rejoining,
                 Presence::Ready if self.transfer.is_active() => Phase::Transfer,
                 Presence::Ready if self.changing => Phase::ViewChange,
                 Presence::Ready => Phase::Normal,
