@@ -115,8 +115,8 @@ pub enum Observation<'a> {
     Ended {
         /// The replicas that were healed; empty when none were.
         core: NodeSet,
-        /// Invocations and queries of correct clients without an answer.
-        unanswered: usize,
+        /// When the oldest invocation or query of a correct client without an answer was made; none: all are answered.
+        waiting_since: Option<u64>,
     },
 }
 

@@ -84,6 +84,11 @@ impl Workload {
         self.waiting.len()
     }
 
+    /// Since when it has waited for the oldest of them.
+    pub(crate) fn waiting_since(&self) -> Option<u64> {
+        self.waiting.values().copied().min()
+    }
+
     /// It forgets what it waits for.
     pub(crate) fn crash(&mut self) -> usize {
         std::mem::take(&mut self.waiting).len()

@@ -426,6 +426,15 @@ impl<'s, S: Subject> World<'s, S> {
         self.nodes.iter().map(waiting).sum()
     }
 
+    /// Since when a correct client has waited for the oldest answer.
+    fn waiting_since(&self) -> Option<u64> {
+        let since = |node: &Node<S>| match &node.user {
+            User::Client(workload) if node.is_correct() => workload.waiting_since(),
+            _ => None,
+        };
+        self.nodes.iter().filter_map(since).min()
+    }
+
     /// Called when an answer came: perhaps it was the last.
     fn answered(&mut self) {
         let healed = self.plan.heal_at.is_none() || self.healed_at.is_some();
@@ -477,13 +486,19 @@ impl<'s, S: Subject> World<'s, S> {
 
     fn finish(mut self) -> Outcome {
         let unanswered = self.unanswered();
+        let waiting_since = self.waiting_since();
         let core = if self.plan.mode == Mode::Liveness {
             self.core
         } else {
             NodeSet::EMPTY
         };
-        self.court
-            .hear(self.now, &Observation::Ended { core, unanswered });
+        self.court.hear(
+            self.now,
+            &Observation::Ended {
+                core,
+                waiting_since,
+            },
+        );
         for node in &self.nodes {
             if let (Some(machine), true) = (&node.machine, node.is_correct()) {
                 self.view_changes = self.view_changes.max(machine.snapshot().view_changes);
