@@ -32,7 +32,7 @@ impl Workload {
                 reply: 0,
             } => 1024,
             Self::Null { .. } => 256,
-            Self::Records { .. } => 12,
+            Self::Records { .. } => 8,
         }
     }
 

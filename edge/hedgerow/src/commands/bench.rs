@@ -32,7 +32,7 @@ pub(crate) struct Bench {
     /// How many replicas
     #[arg(long, value_name = "N", default_value_t = 4)]
     replicas: u32,
-    /// How many clients, carried by up to 4 members [default: 1024 for null requests of 0/0, 256 for larger ones, 12
+    /// How many clients, carried by up to 4 members [default: 1024 for null requests of 0/0, 256 for larger ones, 8
     /// for records]
     #[arg(long, value_name = "C")]
     clients: Option<u32>,
