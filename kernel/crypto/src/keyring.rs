@@ -1,9 +1,12 @@
-use alloc::vec::Vec;
-use core::fmt;
+use alloc::{sync::Arc, vec::Vec};
+use core::{fmt, ops::Deref};
 
 use hedgerow_base::{Digest, NodeId, Roster};
 
-use crate::{Authenticator, MacKey, Signature, SigningKey, Tag, VerifyingKey};
+use crate::{
+    Authenticator, MacCount, MacKey, Signature, SignatureCheck, SigningKey, Tag, VerifyingKey,
+    count::Counter,
+};
 
 /// A member's secret for MACs: an X25519 key (RFC 7748).
 #[derive(Clone)]
@@ -43,19 +46,31 @@ pub struct MemberKeys {
 #[error("the secret keys are not those of member {0}: its public keys in the genesis are others")]
 pub struct RosterMismatch(pub NodeId);
 
-/// One member's secrets, and what it needs to check what the others say.
+/// One member's secrets, and what it needs to check what the others say, in one context. Cheap to clone and to scope:
+/// the keys are shared.
+///
+/// A context is a number that every MAC and every signature is bound to: what is said in one is worth nothing in
+/// another. Whoever runs several instances of a protocol with the same keys gives each a context of its own.
 #[derive(Clone, Debug)]
 pub struct Keyring {
+    keys: Arc<Keys>,
+    context: u64,
+}
+
+#[derive(Debug)]
+struct Keys {
     me: NodeId,
     roster: Roster,
     signing: SigningKey,
     verifying: Vec<VerifyingKey>,
     /// Per member: the key for what I say to it, and for what it says to me.
     macs: Vec<(MacKey, MacKey)>,
+    made: Counter,
+    checked: Counter,
 }
 
 impl Keyring {
-    /// The keyring of member `me`; the first `roster.n()` of `members` are the replicas.
+    /// The keyring of member `me` in context 0; the first `roster.n()` of `members` are the replicas.
     ///
     /// # Errors
     /// When the secrets do not match `members[me]`.
@@ -81,70 +96,158 @@ impl Keyring {
             )
         });
         let verifying = members.iter().map(|member| member.verifying).collect();
-        Ok(Self {
+        let keys = Keys {
             me,
             roster,
             signing,
             verifying,
             macs: macs.collect(),
+            made: Counter::default(),
+            checked: Counter::default(),
+        };
+        Ok(Self {
+            keys: Arc::new(keys),
+            context: 0,
         })
+    }
+
+    /// The same keys in another context, instead of this one. In context 0 a MAC or a signature covers a digest alone,
+    /// in any other the digest and the context.
+    #[must_use]
+    pub fn scoped(&self, context: u64) -> Self {
+        Self {
+            keys: self.keys.clone(),
+            context,
+        }
+    }
+
+    /// What everything that is made and accepted here is bound to.
+    #[must_use]
+    pub const fn context(&self) -> u64 {
+        self.context
     }
 
     /// Whose keyring this is.
     #[must_use]
-    pub const fn me(&self) -> NodeId {
-        self.me
+    pub fn me(&self) -> NodeId {
+        self.keys.me
     }
 
     /// The replicas.
     #[must_use]
-    pub const fn roster(&self) -> Roster {
-        self.roster
+    pub fn roster(&self) -> Roster {
+        self.keys.roster
     }
 
     /// How many members there are: replicas and clients.
     #[must_use]
     pub fn members(&self) -> usize {
-        self.verifying.len()
+        self.keys.verifying.len()
     }
 
-    /// The public key of `member`.
+    /// The public key of `member`. What it signs in a context is checked by [`Self::verifies`] and [`Self::check`].
     #[must_use]
     pub fn verifying_key(&self, member: NodeId) -> Option<VerifyingKey> {
-        self.verifying.get(member.index()).copied()
+        self.keys.verifying.get(member.index()).copied()
     }
 
-    /// My signature over a digest.
+    /// My signature over a digest, in this context.
     #[must_use]
     pub fn sign(&self, digest: &Digest) -> Signature {
-        self.signing.sign(&digest.0)
+        self.keys.signing.sign(&Covered::new(digest, self.context))
     }
 
-    /// My MAC for `to` over a digest; for a stranger one that nobody accepts.
+    /// Whether `signature` is `from`'s over a digest, in this context; checked here and now.
+    #[must_use]
+    pub fn verifies(&self, from: NodeId, digest: &Digest, signature: &Signature) -> bool {
+        self.verifying_key(from)
+            .is_some_and(|key| key.verifies(&Covered::new(digest, self.context), signature))
+    }
+
+    /// That `signature` is `from`'s over a digest, in this context, as a check; none for a stranger.
+    #[must_use]
+    pub fn check(
+        &self,
+        from: NodeId,
+        digest: &Digest,
+        signature: Signature,
+    ) -> Option<SignatureCheck> {
+        let key = self.verifying_key(from)?;
+        let covered = Covered::new(digest, self.context);
+        Some(SignatureCheck::new(key, &covered, signature))
+    }
+
+    /// My MAC for `to` over a digest, in this context; for a stranger one that nobody accepts.
     #[must_use]
     pub fn tag_for(&self, to: NodeId, digest: &Digest) -> Tag {
-        self.macs
+        self.keys
+            .macs
             .get(to.index())
-            .map_or(Tag([0; 16]), |(outgoing, _)| outgoing.tag(digest))
+            .map_or(Tag([0; 16]), |(outgoing, _)| {
+                self.keys.made.add(1);
+                outgoing.over(&Covered::new(digest, self.context))
+            })
     }
 
-    /// Whether `tag` is what `from` says to me over a digest.
+    /// Whether `tag` is what `from` says to me over a digest, in this context.
     #[must_use]
     pub fn accepts(&self, from: NodeId, digest: &Digest, tag: Tag) -> bool {
-        self.macs
+        self.keys
+            .macs
             .get(from.index())
-            .is_some_and(|(_, incoming)| incoming.tag(digest) == tag)
+            .is_some_and(|(_, incoming)| {
+                self.keys.checked.add(1);
+                incoming.over(&Covered::new(digest, self.context)) == tag
+            })
     }
 
-    /// My MACs over a digest for every replica, myself included: by my own entry I know my own words again.
+    /// My MACs over a digest, in this context, for every replica, myself included: by my own entry I know my own words
+    /// again.
     #[must_use]
     pub fn authenticator(&self, digest: &Digest) -> Authenticator {
-        Authenticator::new(
-            self.roster
-                .iter()
-                .map(|replica| self.tag_for(replica, digest))
-                .collect(),
-        )
+        let covered = Covered::new(digest, self.context);
+        let keys = self.keys.macs.iter().take(self.keys.roster.n());
+        let tags: Vec<_> = keys.map(|(outgoing, _)| outgoing.over(&covered)).collect();
+        self.keys.made.add(tags.len());
+        Authenticator::new(tags)
+    }
+
+    /// The MACs made and checked so far with these keys: by this keyring and by all its clones, in all contexts.
+    #[must_use]
+    pub fn mac_count(&self) -> MacCount {
+        MacCount {
+            made: self.keys.made.get(),
+            checked: self.keys.checked.get(),
+        }
+    }
+}
+
+/// What a MAC or a signature covers: the digest, then the context unless it is 0. The two have different lengths, so
+/// nothing that is said in one context is anything in another.
+struct Covered {
+    bytes: [u8; 40],
+    scoped: bool,
+}
+
+impl Covered {
+    fn new(digest: &Digest, context: u64) -> Self {
+        let mut bytes = [0; 40];
+        let (front, back) = bytes.split_at_mut(32);
+        front.copy_from_slice(&digest.0);
+        back.copy_from_slice(&context.to_le_bytes());
+        Self {
+            bytes,
+            scoped: context != 0,
+        }
+    }
+}
+
+impl Deref for Covered {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        let (digest, _) = self.bytes.split_at(32);
+        if self.scoped { &self.bytes } else { digest }
     }
 }
 

@@ -18,6 +18,7 @@ extern crate alloc;
 
 mod batch;
 mod checks;
+mod count;
 mod hash;
 mod keyring;
 mod mac;
@@ -26,6 +27,7 @@ mod signature;
 
 pub use batch::{SignatureCheck, verify_each};
 pub use checks::Checks;
+pub use count::MacCount;
 pub use hash::{Hasher, hash, hash_parts};
 pub use keyring::{Keyring, MacSecret, MemberKeys, RosterMismatch};
 pub use mac::{Authenticator, MacKey, Tag};

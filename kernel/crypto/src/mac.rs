@@ -5,7 +5,7 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use hedgerow_base::{Digest, NodeSet};
 use hedgerow_wire::List;
 
-/// A message authentication code: the first 16 bytes of keyed BLAKE3 over a digest.
+/// A message authentication code: the first 16 bytes of keyed BLAKE3 over a digest, and over its context where it has one.
 #[derive(Clone, Copy, Eq, BorshSerialize, BorshDeserialize)]
 pub struct Tag(pub [u8; 16]);
 
@@ -47,7 +47,12 @@ impl MacKey {
     /// The code of `digest` under this key.
     #[must_use]
     pub fn tag(&self, digest: &Digest) -> Tag {
-        let mac = blake3::keyed_hash(&self.0, &digest.0);
+        self.over(&digest.0)
+    }
+
+    /// The code of what a [`Keyring`](crate::Keyring) covers: a digest, or a digest and a context.
+    pub(crate) fn over(&self, covered: &[u8]) -> Tag {
+        let mac = blake3::keyed_hash(&self.0, covered);
         let (tag, _) = mac
             .as_bytes()
             .split_first_chunk()

@@ -8,7 +8,7 @@ use borsh::{
 use hedgerow_base::{Digest, NodeId};
 use hedgerow_wire::encode;
 
-use crate::{Authenticator, Checks, Hasher, Keyring, Signature, SignatureCheck, Tag};
+use crate::{Authenticator, Checks, Hasher, Keyring, Signature, Tag};
 
 /// A kind of value that is sealed. The name separates it from all other kinds: a seal over one is worth nothing on another.
 pub trait Domain {
@@ -90,7 +90,7 @@ fn digest<T: Domain>(origin: NodeId, body: &[u8]) -> Digest {
 }
 
 impl<T: BorshSerialize + Domain> Sealed<T> {
-    /// Seals `value` with the keyring's secrets.
+    /// Seals `value` with the keyring's secrets, in its context.
     #[must_use]
     pub fn new(value: T, sealing: Sealing, keyring: &Keyring) -> Self {
         let (origin, body) = (keyring.me(), Bytes::from(encode(&value)));
@@ -136,7 +136,8 @@ impl<T> Sealed<T> {
         &self.seal
     }
 
-    /// The digest over domain, origin and encoding: what the seal covers.
+    /// The digest over domain, origin and encoding: what the seal covers, with the keyring's context. The same in all
+    /// contexts.
     #[must_use]
     pub const fn digest(&self) -> Digest {
         self.digest
@@ -183,17 +184,17 @@ impl<T> Claimed<T> {
     /// Checks a MAC at once and puts a signature among the `checks` that must hold before the value may be used.
     ///
     /// # Errors
-    /// When the origin is no member, the MAC is wrong, or there is no seal.
+    /// When the origin is no member, the MAC is wrong or of another context, or there is no seal.
     pub fn admit(self, keyring: &Keyring, checks: &mut Checks) -> Result<Sealed<T>, SealError> {
         match &self.seal {
             Seal::None => return Err(SealError::WrongKind),
             Seal::Mac(_) | Seal::Authenticator(_) if self.mac_holds(keyring) => {}
             Seal::Mac(_) | Seal::Authenticator(_) => return Err(SealError::WrongMac(self.origin)),
             Seal::Signature(signature) => {
-                let key = keyring
-                    .verifying_key(self.origin)
+                let check = keyring
+                    .check(self.origin, &self.digest, *signature)
                     .ok_or(SealError::Stranger(self.origin))?;
-                checks.require(SignatureCheck::new(key, &self.digest.0, *signature));
+                checks.require(check);
             }
         }
         Ok(self.trusted())
@@ -213,9 +214,9 @@ impl<T> Claimed<T> {
     /// Whether it carries the origin's signature; checked here and now.
     #[must_use]
     pub fn signature_holds(&self, keyring: &Keyring) -> bool {
-        match (&self.seal, keyring.verifying_key(self.origin)) {
-            (Seal::Signature(signature), Some(key)) => key.verifies(&self.digest.0, signature),
-            _ => false,
+        match &self.seal {
+            Seal::Signature(signature) => keyring.verifies(self.origin, &self.digest, signature),
+            Seal::None | Seal::Mac(_) | Seal::Authenticator(_) => false,
         }
     }
 
