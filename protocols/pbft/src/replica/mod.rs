@@ -18,8 +18,8 @@ mod timers;
 mod transfer;
 mod view_change;
 
-pub(crate) use clients::REPLY_OVERHEAD;
 pub use decision::{Decision, decide, well_formed};
+pub(crate) use hedgerow_clients::REPLY_OVERHEAD;
 pub(crate) use receive::in_parts;
 pub use recovery::RecoverError;
 
@@ -30,6 +30,7 @@ use alloc::{
 };
 
 use hedgerow_base::{Digest, Lsn, NodeId, NodeSet, Roster, Slot, Time, View};
+use hedgerow_clients::{Clients, Numbers};
 use hedgerow_crypto::{Keyring, Sealed};
 use hedgerow_machine::{Input, Machine, Outbox};
 use hedgerow_ordering::{Batch, Event, Phase, Snapshot};
@@ -39,7 +40,6 @@ use crate::{
     config::Config,
     messages::{Checkpoint, Evidence, NewViewProof, Outcome, ViewChange},
 };
-use clients::{Clients, Numbers};
 use log::SlotLog;
 use rejoin::Presence;
 use requests::Requests;

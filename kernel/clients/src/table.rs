@@ -1,0 +1,114 @@
+use alloc::collections::BTreeMap;
+
+use borsh::{BorshDeserialize, BorshSerialize};
+use bytes::Bytes;
+use hedgerow_base::NodeId;
+use hedgerow_wire::{DecodeError, decode, encode};
+
+use crate::Numbers;
+
+/// What remembering a reply takes beyond the reply, in bytes: its number, its length and its share of the map.
+pub const REPLY_OVERHEAD: usize = 16;
+
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+struct Client {
+    numbers: Numbers,
+    replies: BTreeMap<u64, Bytes>,
+}
+
+/// For each client that had something executed: which of its numbers, and the replies to the newest of them.
+///
+/// Takes, per client, no more memory than the bound on its replies plus one reply, and a bit for each number of the
+/// window. The table grows by a client only when something of it is executed: who may be one, ordering decides.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Clients {
+    window: u64,
+    reply_bytes: usize,
+    clients: BTreeMap<NodeId, Client>,
+}
+
+impl Clients {
+    /// Nothing is executed. Of each client `window` numbers are told apart (see [`Numbers::new`]), and as many of the
+    /// newest replies are remembered as fit into `reply_bytes`, each with [`REPLY_OVERHEAD`] beyond itself; the one with
+    /// the highest number always stays.
+    #[must_use]
+    pub const fn new(window: u64, reply_bytes: usize) -> Self {
+        Self {
+            window,
+            reply_bytes,
+            clients: BTreeMap::new(),
+        }
+    }
+
+    /// Whether `client`'s request `number` may still be executed.
+    #[must_use]
+    pub fn is_fresh(&self, client: NodeId, number: u64) -> bool {
+        self.clients
+            .get(&client)
+            .is_none_or(|client| client.numbers.is_fresh(number))
+    }
+
+    /// Takes the reply to an executed request, whose number was fresh.
+    pub fn executed(&mut self, client: NodeId, number: u64, reply: Bytes) {
+        let window = self.window;
+        let client = self.clients.entry(client).or_insert_with(|| Client {
+            numbers: Numbers::new(window),
+            replies: BTreeMap::new(),
+        });
+        let was_fresh = client.numbers.take(number);
+        debug_assert!(was_fresh, "executed twice: number {number}");
+        client.replies.insert(number, reply);
+        let (highest, window) = (client.numbers.highest(), client.numbers.window());
+        let mut bytes: usize = 0;
+        if client.replies.len() as u64 > window {
+            let oldest = highest.saturating_sub(window) + 1;
+            client.replies = client.replies.split_off(&oldest);
+        }
+        // The newest replies that fit, deterministically: the last one always stays.
+        let fits = client.replies.iter().rev().take_while(|(_, reply)| {
+            let first = bytes == 0;
+            bytes += reply.len() + REPLY_OVERHEAD;
+            first || bytes <= self.reply_bytes
+        });
+        if let Some((&from, _)) = fits.last()
+            && client
+                .replies
+                .first_key_value()
+                .is_some_and(|(&first, _)| first < from)
+        {
+            client.replies = client.replies.split_off(&from);
+        }
+    }
+
+    /// The reply to `client`'s request `number`, where it was executed and the reply is still remembered.
+    #[must_use]
+    pub fn reply(&self, client: NodeId, number: u64) -> Option<&Bytes> {
+        self.clients.get(&client)?.replies.get(&number)
+    }
+
+    /// What was used, to decide from here on which requests are new.
+    #[must_use]
+    pub fn numbers(&self) -> BTreeMap<NodeId, Numbers> {
+        let clients = self.clients.iter();
+        clients
+            .map(|(&id, client)| (id, client.numbers.clone()))
+            .collect()
+    }
+
+    /// The table's bytes: one encoding for one table, to be hashed into a checkpoint and to be restored from.
+    #[must_use]
+    pub fn encode(&self) -> Bytes {
+        encode(&self.clients).into()
+    }
+
+    /// Becomes the table that was encoded. The bytes must be vouched for, by a checkpoint's digest or by one's own log:
+    /// they are checked for their form, but not bounded. The widths of known clients' windows come with the bytes;
+    /// `window` stands for new clients.
+    ///
+    /// # Errors
+    /// When the bytes are no table. Then this one stays as it was.
+    pub fn restore(&mut self, bytes: &[u8]) -> Result<(), DecodeError> {
+        self.clients = decode(bytes, usize::MAX)?;
+        Ok(())
+    }
+}
