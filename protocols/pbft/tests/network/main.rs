@@ -3,5 +3,6 @@
 mod chaos;
 mod common_case;
 mod harness;
+mod macs;
 mod memory;
 mod view_change;
