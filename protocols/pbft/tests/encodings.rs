@@ -159,9 +159,32 @@ fn messages(keys: &[Arc<Keyring>]) -> Vec<Message> {
     ]
 }
 
+/// The sealed messages that replicas do not send to each other, for member 1.
+fn to_and_from_clients(keys: &[Arc<Keyring>]) -> [Message; 3] {
+    let (number, result) = (3, Outcome::Full(Bytes::from_static(b"result")));
+    let to = Sealing::MacFor(NodeId(1));
+    let query = Query {
+        number,
+        query: Bytes::from_static(b"query"),
+    };
+    let replies = Replies {
+        view: View(1),
+        list: List::new(vec![(number, result.clone())]).unwrap(),
+    };
+    let answer = Answer {
+        number,
+        outcome: result,
+    };
+    [
+        Message::Query(Sealed::new(query, Sealing::Authenticator, &keys[4])),
+        Message::Replies(Sealed::new(replies, to, &keys[0])),
+        Message::Answer(Sealed::new(answer, to, &keys[0])),
+    ]
+}
+
 fn author(message: &Message) -> NodeId {
     match message {
-        Message::Requests(_) => NodeId(4),
+        Message::Requests(_) | Message::Query(_) => NodeId(4),
         _ => NodeId(0),
     }
 }
@@ -207,6 +230,56 @@ fn every_changed_byte_of_a_sealed_vote_is_noticed() {
             assert!(!passes || others, "{} byte {at}", message.name());
         }
     }
+}
+
+/// Several instances may run with the same keys, each in a context of its own. What has no seal is nobody's word: which
+/// instance it is for, whoever runs several must say beside it.
+#[test]
+fn nothing_that_is_sealed_in_one_instance_is_taken_in_another() {
+    let instance = |context| -> Vec<_> {
+        let scoped = keyrings().into_iter().map(|keys| keys.scoped(context));
+        scoped.map(Arc::new).collect()
+    };
+    let keys = instance(1);
+    let taken = |message: &Message, keys: &Arc<Keyring>| {
+        let codec = PbftCodec::new(keys.clone());
+        let mut checks = Checks::default();
+        let frame = codec.seal(message, Target::All);
+        let admitted = codec.admit(author(message), &frame, &mut checks);
+        admitted.ok().filter(|_| checks.hold())
+    };
+    let doubts = |message: &Message| match message {
+        Message::Body(body) => body.doubtful().count(),
+        _ => 0,
+    };
+    let mut refused = Vec::new();
+    let others = to_and_from_clients(&keys);
+    for message in messages(&keys).into_iter().chain(others) {
+        let here = taken(&message, &keys[1]).expect("of the same instance");
+        assert_eq!(doubts(&here), 0);
+        for other in [0, 2] {
+            match taken(&message, &instance(other)[1]) {
+                Some(Message::Body(body)) => assert_eq!(body.doubtful().count(), 1),
+                Some(_) => {}
+                None => refused.push(message.name()),
+            }
+        }
+    }
+    refused.dedup();
+    let sealed = [
+        "request",
+        "pre-prepare",
+        "prepare",
+        "commit",
+        "checkpoint",
+        "view-change",
+        "new-view",
+        "welcome",
+        "query",
+        "reply",
+        "answer",
+    ];
+    assert_eq!(refused, sealed);
 }
 
 /// A changed hash is a changed format: nodes of different versions would not understand each other.
