@@ -348,9 +348,12 @@ impl Machine<Pbft> for Client {
             .config
             .client_window
             .saturating_sub(spread + self.queries.len() as u64);
+        // A query that is ordered after all has used two numbers.
         let room = usize::try_from(room)
             .unwrap_or(usize::MAX)
-            .saturating_sub(1);
+            .saturating_sub(1)
+            / 2;
+        let room = if under_way == 0 { room.max(1) } else { room };
         self.config
             .client_outstanding
             .saturating_sub(under_way)

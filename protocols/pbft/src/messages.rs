@@ -321,6 +321,17 @@ pub enum Evidence {
 }
 
 impl Evidence {
+    /// Who said it.
+    #[must_use]
+    pub const fn origin(&self) -> NodeId {
+        match self {
+            Self::PrePrepare(vote) => vote.origin(),
+            Self::Prepare(vote) => vote.origin(),
+            Self::Commit(vote) => vote.origin(),
+            Self::ViewChange(vote) => vote.origin(),
+        }
+    }
+
     /// The position in its author's log that it was gated behind.
     #[must_use]
     pub fn lsn(&self) -> Lsn {

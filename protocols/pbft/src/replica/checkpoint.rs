@@ -75,12 +75,13 @@ impl Replica {
         self.try_stabilize(slot, out);
     }
 
-    /// Of each replica only the latest votes are kept.
+    /// Of each replica only the latest votes are kept; and those that the log has for the checkpoint at which this
+    /// replica takes part again, however far the others have got.
     fn forget_old_votes(&mut self, origin: NodeId) {
         let voted = self
             .checkpoint_votes
             .iter()
-            .filter(|(_, votes)| votes.contains_key(&origin));
+            .filter(|(slot, votes)| **slot != self.known_stable && votes.contains_key(&origin));
         let slots: Vec<_> = voted.map(|(&slot, _)| slot).collect();
         if slots.len() > KEPT
             && let Some(votes) = self.checkpoint_votes.get_mut(&slots[0])

@@ -49,7 +49,7 @@ impl Replica {
     }
 
     /// Remembers the last thing that another replica said: should it forget, it can be reminded.
-    fn hear(&mut self, origin: NodeId, evidence: impl FnOnce() -> Evidence) {
+    pub(super) fn hear(&mut self, origin: NodeId, evidence: impl FnOnce() -> Evidence) {
         if origin == self.me {
             return;
         }
@@ -70,6 +70,10 @@ impl Replica {
             Command::Stored(slot) => self.on_stored(slot, out),
             Command::Answered { token, reply } => self.on_answered(token, reply, out),
             Command::Loaded { token, slot, batch } => self.on_loaded(token, slot, batch),
+            // Nothing is ever rolled back here.
+            Command::RolledBack(slot) => {
+                panic!("the application rolled back to slot {slot}, and nobody asked for it")
+            }
             // For clients.
             Command::Invoke { .. } | Command::Read { .. } => {}
         }

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     config::{Config, ConfigError},
-    messages::{Commit, NULL, Prepare},
+    messages::{Commit, Evidence, NULL, Prepare},
     record::Record,
 };
 
@@ -174,6 +174,9 @@ impl Replica {
                 }
             }
             Record::NewView(proof) => {
+                for change in &proof.view_changes {
+                    self.remember_said(Evidence::ViewChange(change.clone()));
+                }
                 let view = proof.new_view.value().view;
                 if view >= self.view && view > self.entered {
                     let decision = self
@@ -216,6 +219,9 @@ impl Replica {
                 body,
             } => {
                 history.decided = history.decided.max(decided);
+                if let Some(said) = &pre_prepare {
+                    self.remember_said(Evidence::PrePrepare(said.clone()));
+                }
                 if slot <= self.stable {
                     return Ok(());
                 }
@@ -285,6 +291,9 @@ impl Replica {
                 prepares,
             } => {
                 history.decided = history.decided.max(decided);
+                for vote in &prepares {
+                    self.remember_said(Evidence::Prepare(vote.clone()));
+                }
                 if slot <= self.stable {
                     return Ok(());
                 }
@@ -298,9 +307,6 @@ impl Replica {
                     digest,
                     lsn: self.safety.position(lsn),
                 };
-                for vote in &prepares {
-                    self.remember_said(vote);
-                }
                 let entry = self.log.entry(slot);
                 let pre_prepare = entry.proposal.as_ref().and_then(|p| p.pre_prepare.clone());
                 for vote in &prepares {
@@ -339,15 +345,10 @@ impl Replica {
         Ok(())
     }
 
-    fn remember_said(&mut self, vote: &Sealed<Prepare>) {
-        let said = crate::messages::Evidence::Prepare(vote.clone());
-        let known = self
-            .heard
-            .get(&vote.origin())
-            .map(crate::messages::Evidence::lsn);
-        if vote.origin() != self.me && known.is_none_or(|known| known < said.lsn()) {
-            self.heard.insert(vote.origin(), said);
-        }
+    /// What the log holds of the others' words counts as heard, so that a power cut of all does not make anybody's old
+    /// disk pass for a new one.
+    fn remember_said(&mut self, said: Evidence) {
+        self.hear(said.origin(), || said);
     }
 
     /// What is decided after the checkpoint will be given to the application again.

@@ -113,7 +113,9 @@ impl Replica {
             witness: witness.unwrap_or_default(),
             new_view: self.proof.clone(),
         };
-        out.send(Target::Node(from), Message::Welcome(Arc::new(welcome)));
+        // What it shows of this replica's own words may not be on disk yet.
+        let message = Message::Welcome(Arc::new(welcome));
+        out.send_after(out.last(), Target::Node(from), message);
     }
 
     pub(super) fn on_welcome(&mut self, from: NodeId, welcome: Arc<Welcome>, out: &mut Out) {

@@ -165,7 +165,9 @@ impl Replica {
             let lacks =
                 view > status.view || (view == status.view && !status.view_changes.contains(who));
             if lacks && who != from {
-                out.send(Target::Node(from), Message::ViewChange(change.clone()));
+                // One's own may not be on disk yet.
+                let message = Message::ViewChange(change.clone());
+                out.send_after(out.last(), Target::Node(from), message);
             }
         }
     }

@@ -100,17 +100,25 @@ impl Replica {
         self.timers.active = true;
     }
 
-    /// When progress must have been made: the first watched request is decided, or the next slot is.
+    /// When progress must have been made: the first watched request is decided, or the next slot is. A primary whose
+    /// slot stays undecided leaves its own view, too, after its backups had time to: where one backup has decided the
+    /// slot and another one has left the view alone, nobody else would.
     fn progress_due(&self) -> Option<Time> {
-        if self.changing || self.is_primary() || !self.presence.is_ready() {
+        if self.changing || !self.presence.is_ready() {
             return None;
         }
         let head = self.timers.head.map(|(_, _, since)| since);
+        let head = head.filter(|_| !self.is_primary());
         let since = match (head, self.timers.stalled) {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
         };
-        since.map(|since| since.plus(self.timers.timeout))
+        let timeout = if self.is_primary() {
+            (self.timers.timeout * 2).min(self.config.timeout_max)
+        } else {
+            self.timers.timeout
+        };
+        since.map(|since| since.plus(timeout))
     }
 
     fn new_view_due(&self) -> Option<Time> {

@@ -129,7 +129,9 @@ impl Replica {
         let peer = self.peers.entry(to).or_default();
         if peer.shown.is_none_or(|last| last.plus(interval) <= now) {
             peer.shown = Some(now);
-            out.send(Target::Node(to), Message::NewView(proof.clone()));
+            // The new primary's own may not be on disk yet.
+            let message = Message::NewView(proof.clone());
+            out.send_after(out.last(), Target::Node(to), message);
         }
     }
 }
