@@ -45,7 +45,7 @@ pub(crate) struct Tip {
     pub(crate) slot: Slot,
 }
 
-/// A block that can be rolled back.
+/// A batch that can be rolled back: it made a block, or, without requests, counts to the one before it.
 #[derive(Debug)]
 pub(crate) struct Layer {
     pub(crate) tip: Tip,
@@ -63,6 +63,8 @@ pub struct Head {
     pub stable: Height,
     /// The slot of the last executed batch: the block's, or one after it whose batch had no requests.
     pub slot: Slot,
+    /// The slot of the last batch that can't be rolled back.
+    pub stable_slot: Slot,
 }
 
 /// Why a ledger can't be opened.
@@ -237,6 +239,7 @@ impl<S: KvStore> Ledger<S> {
             hash: tip.hash,
             stable: self.stable.header.height,
             slot: tip.slot,
+            stable_slot: self.stable.slot,
         }
     }
 
@@ -276,7 +279,7 @@ impl<S: KvStore> Ledger<S> {
             requests: requests.to_vec(),
         };
         if requests.is_empty() {
-            self.pass(&batch)?;
+            self.pass(&batch);
             return Ok(None);
         }
         let height = parent.header.height.next();
@@ -335,22 +338,20 @@ impl<S: KvStore> Ledger<S> {
         }))
     }
 
-    /// Keeps a batch that makes no block with the block before it.
-    fn pass(&mut self, batch: &Batch) -> Result<(), StoreError> {
-        if let Some(layer) = self.layers.last_mut() {
-            write_batch(&mut layer.writes, batch);
-            layer.tip.slot = batch.slot;
-            return Ok(());
-        }
+    /// A batch that makes no block: the block before it stays the head's.
+    fn pass(&mut self, batch: &Batch) {
         let mut writes = Writes::default();
         write_batch(&mut writes, batch);
-        self.store.commit(writes.into_batch())?;
-        self.stable.slot = batch.slot;
-        Ok(())
+        let tip = Tip {
+            slot: batch.slot,
+            ..self.tip().clone()
+        };
+        self.layers.push(Layer { tip, writes });
     }
 
-    /// Makes the blocks up to `height` stable: they are written to the store, one atomic batch each, and can't be
-    /// rolled back any more. They survive a crash after the next [`Ledger::sync`].
+    /// Makes the blocks up to `height` stable, and batches without requests that count to them: they are written to the
+    /// store, one atomic batch each, and can't be rolled back any more. They survive a crash after the next
+    /// [`Ledger::sync`].
     ///
     /// # Errors
     /// When the store fails.
@@ -366,21 +367,44 @@ impl<S: KvStore> Ledger<S> {
         let count = self
             .layers
             .partition_point(|layer| layer.tip.header.height <= height);
+        self.settle(count).map(drop)
+    }
+
+    /// As [`Ledger::stable`], of the batches up to `slot`. Gives the heights and hashes of the blocks that became stable,
+    /// in order; none when everything up to `slot` was stable before.
+    ///
+    /// # Errors
+    /// When the store fails.
+    ///
+    /// # Panics
+    /// When `slot` is beyond the head's.
+    pub fn stable_to(&mut self, slot: Slot) -> Result<Vec<(Height, Digest)>, StoreError> {
+        let head = self.tip().slot;
+        assert!(
+            slot <= head,
+            "slot {slot} has not been executed: the head's is {head}"
+        );
+        let count = self.layers.partition_point(|layer| layer.tip.slot <= slot);
+        self.settle(count)
+    }
+
+    /// Makes that many layers stable, the oldest first.
+    fn settle(&mut self, count: usize) -> Result<Vec<(Height, Digest)>, StoreError> {
+        let mut blocks = Vec::new();
         for layer in self.layers.drain(..count) {
             self.store.commit(layer.writes.into_batch())?;
-            let Tip {
-                header,
-                hash,
-                state,
-                ..
-            } = &layer.tip;
-            self.recent.push_back((header.height, *hash, state.clone()));
-            self.stable = layer.tip;
+            let tip = layer.tip;
+            let height = tip.header.height;
+            if height > self.stable.header.height {
+                self.recent.push_back((height, tip.hash, tip.state.clone()));
+                blocks.push((height, tip.hash));
+            }
+            self.stable = tip;
         }
         while self.recent.len() > MAX_RECENT {
             self.recent.pop_front();
         }
-        Ok(())
+        Ok(blocks)
     }
 
     /// Forgets the blocks after `height`.
@@ -396,18 +420,33 @@ impl<S: KvStore> Ledger<S> {
         let count = self
             .layers
             .partition_point(|layer| layer.tip.header.height <= height);
-        if count == self.layers.len() {
+        self.forget(count);
+    }
+
+    /// Forgets the batches after `slot`, and the blocks that they made.
+    ///
+    /// # Panics
+    /// When `slot` is below the stable one: what is stable stays.
+    pub fn rollback_to(&mut self, slot: Slot) {
+        let stable = self.stable.slot;
+        assert!(
+            slot >= stable,
+            "rollback to slot {slot} below the stable slot {stable}"
+        );
+        let count = self.layers.partition_point(|layer| layer.tip.slot <= slot);
+        self.forget(count);
+    }
+
+    /// Keeps that many layers, the oldest.
+    fn forget(&mut self, kept: usize) {
+        if kept >= self.layers.len() {
             return;
         }
-        self.layers.truncate(count);
+        self.layers.truncate(kept);
         self.streams.forget();
-        if self
-            .certified
-            .as_ref()
-            .is_some_and(|certified| certified.header.height > height)
-        {
-            self.certified = None;
-        }
+        let head = self.tip().header.height;
+        self.certified
+            .take_if(|certified| certified.header.height > head);
     }
 
     /// Makes everything stable so far survive a crash and a loss of power.

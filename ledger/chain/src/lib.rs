@@ -6,7 +6,8 @@
 //!
 //! ```text
 //! store: genesis … stable block | layers: executed, can be rolled back … head
-//!                                 └ stable(height) moves layers into the store; rollback(height) forgets them
+//!                                 └ stable(height) moves layers into the store; rollback(height) forgets them;
+//!                                   stable_to(slot) and rollback_to(slot) do so by the protocol's slots
 //! ```
 //!
 //! Validators sign the headers of stable blocks. [`Attestations`] collects the signatures; f + 1 of them are a

@@ -138,8 +138,10 @@ impl<S: KvStore> Ledger<S> {
     /// # Errors
     /// When the store fails or is damaged.
     pub fn prove(&self, stream: &StreamName, sequence: u64) -> Result<Proved, StoreError> {
-        let head = self.tip().header.height;
-        let view = self.view(head);
+        // What is neither stable nor certified is not even said to exist.
+        let provable = self.certified.as_ref().filter(|one| one.state.is_some());
+        let certified = provable.map_or(Height::ZERO, |one| one.header.height);
+        let view = self.view(certified.max(self.stable.header.height));
         let Some(id) = stream_named(&view, stream)? else {
             return Ok(Proved::NotFound);
         };

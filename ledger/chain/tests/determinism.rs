@@ -4,8 +4,8 @@ mod common;
 
 use bytes::Bytes;
 use common::*;
-use hedgerow_base::{Digest, Height};
-use hedgerow_chain::{Ledger, OpenError};
+use hedgerow_base::{Digest, Height, Time};
+use hedgerow_chain::{Answer, Ledger, OpenError, Query};
 use hedgerow_kv::{KvStore, MemoryStore};
 use hedgerow_records::Algorithm;
 use proptest::prelude::*;
@@ -133,6 +133,162 @@ proptest! {
             prop_assert_eq!(ledger.header(Height(height)).unwrap().unwrap().hash(), hashes[height as usize]);
         }
     }
+}
+
+/// Executes a batch at the next slot: a request, or none.
+fn next(ledger: &mut Ledger<MemoryStore>, request: Option<&Bytes>) {
+    let at = ledger.head().slot.next();
+    let time = Time::from_millis(1_700_000_000_000 + at.0 * 50);
+    let operations: Vec<_> = request.into_iter().cloned().collect();
+    ledger.execute(at, time, &requests(&operations)).unwrap();
+}
+
+fn contents(ledger: &Ledger<MemoryStore>) -> Vec<Vec<(Vec<u8>, Vec<u8>)>> {
+    let all = |table| ledger.store().scan(table, &[], None, 10_000).unwrap();
+    hedgerow_chain::tables().map(all).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+    /// Speculation leaves no trace: whoever executes ahead, also what turns out wrong, and rolls back, has the same
+    /// ledger as one that executed the final batches only. At no time is anything shown that is not final.
+    #[test]
+    fn what_was_rolled_back_leaves_no_trace(
+        blocks in blocks(),
+        nulls in prop::collection::vec(prop::bool::weighted(0.3), 16),
+        wrong in prop::collection::vec(item(), 1..4),
+        steps in prop::collection::vec((0..8_u8, any::<prop::sample::Index>()), 0..60),
+    ) {
+        let mut batches: Vec<Option<Bytes>> = Vec::new();
+        for (items, null) in blocks.iter().zip(nulls) {
+            batches.extend(null.then_some(None));
+            batches.push(Some(request(items)));
+        }
+        batches.push(None);
+        let wrong = [Some(request(&wrong)), Some(request(&[])), None];
+
+        // The model executes each final batch once and makes it stable at once.
+        let mut model = open(MemoryStore::new());
+        let mut heads = vec![model.head()];
+        let mut shown = vec![model.query(&Query::Head).unwrap()];
+        for batch in &batches {
+            next(&mut model, batch.as_ref());
+            model.stable_to(model.head().slot).unwrap();
+            heads.push(model.head());
+            shown.push(model.query(&Query::Head).unwrap());
+        }
+
+        let mut ledger = open(MemoryStore::new());
+        // Up to here what was executed is what will be final.
+        let mut right = 0;
+        let mut told = Vec::new();
+        for (step, at) in steps {
+            let head = ledger.head();
+            let (slot_now, stable) = (head.slot.0, head.stable_slot.0);
+            match step {
+                0..=2 => if let Some(batch) = batches.get(slot_now as usize) {
+                    next(&mut ledger, batch.as_ref());
+                    right += u64::from(right == slot_now);
+                },
+                3 | 4 => {
+                    let batch = at.get(&wrong);
+                    let is_wrong = batches.get(slot_now as usize) != Some(batch);
+                    next(&mut ledger, batch.as_ref());
+                    right += u64::from(right == slot_now && !is_wrong);
+                }
+                5 => {
+                    let to = stable + at.index((slot_now - stable) as usize + 1) as u64;
+                    ledger.rollback_to(slot(to));
+                    right = right.min(to);
+                }
+                6 => {
+                    let to = stable + at.index((right - stable) as usize + 1) as u64;
+                    told.extend(ledger.stable_to(slot(to)).unwrap());
+                }
+                _ => {
+                    let mut store = ledger.into_store();
+                    let kept = at.index(store.unsynced() + 1);
+                    store.crash(kept);
+                    ledger = open(store);
+                    right = ledger.head().slot.0;
+                    told.truncate(ledger.head().stable.0 as usize);
+                }
+            }
+            let head = ledger.head();
+            if head.slot.0 <= right {
+                prop_assert_eq!(head.hash, heads[head.slot.0 as usize].hash);
+            }
+            prop_assert!(head.stable_slot.0 <= right);
+            let stable = head.stable_slot.0 as usize;
+            prop_assert_eq!(ledger.query(&Query::Head).unwrap(), shown[stable].clone());
+            prop_assert_eq!(told.len() as u64, heads[stable].stable.0);
+            if at.index(3) == 0 {
+                ledger.sync().unwrap();
+            }
+        }
+        ledger.rollback_to(slot(right));
+        while let Some(batch) = batches.get(ledger.head().slot.0 as usize) {
+            next(&mut ledger, batch.as_ref());
+        }
+        let end = ledger.head().slot;
+        told.extend(ledger.stable_to(end).unwrap());
+        prop_assert_eq!(ledger.stable_to(end).unwrap(), vec![]);
+        prop_assert_eq!(&ledger.head(), &model.head());
+        prop_assert_eq!(contents(&ledger), contents(&model));
+        let blocks: Vec<_> = heads.iter().map(|head| (head.header.height, head.hash)).collect();
+        let mut blocks = blocks;
+        blocks.dedup();
+        prop_assert_eq!(told, &blocks[1..]);
+    }
+}
+
+#[test]
+fn what_is_not_stable_is_not_even_said_to_exist() {
+    let mut ledger = open(MemoryStore::new());
+    let key = device(Algorithm::Ed25519, 9);
+    let request = bundle([registration(&key, "d"), record(&key, "t", &[(0, "a")])]);
+    next(&mut ledger, Some(&request));
+    let prove = Query::Prove {
+        stream: "d/t".parse().unwrap(),
+        sequence: 0,
+    };
+    let found = |ledger: &Ledger<MemoryStore>| {
+        [Query::Block(Height(1)), prove.clone()]
+            .map(|query| !matches!(ledger.query(&query).unwrap(), Answer::NotFound(_)))
+    };
+    assert_eq!(found(&ledger), [false, false]);
+    assert_eq!(ledger.batch(slot(1)).unwrap(), None);
+    ledger.stable_to(slot(1)).unwrap();
+    assert_eq!(found(&ledger), [true, true]);
+}
+
+#[test]
+fn a_batch_without_requests_is_rolled_back_too() {
+    let mut ledger = open(MemoryStore::new());
+    next(&mut ledger, Some(&Bytes::new()));
+    next(&mut ledger, None);
+    ledger.stable_to(slot(1)).unwrap();
+    assert_eq!(
+        (ledger.head().stable_slot, ledger.head().slot),
+        (slot(1), slot(2))
+    );
+    assert_eq!(ledger.batch(slot(2)).unwrap(), None);
+    ledger.rollback_to(slot(1));
+    next(&mut ledger, Some(&Bytes::new()));
+    let blocks = ledger.stable_to(slot(2)).unwrap();
+    assert_eq!(blocks, [(Height(2), ledger.head().hash)]);
+    let ledger = open(ledger.into_store());
+    assert_eq!(ledger.batch(slot(2)).unwrap().unwrap().requests.len(), 1);
+    assert_eq!(ledger.head().slot, slot(2));
+}
+
+#[test]
+#[should_panic(expected = "below the stable slot 1")]
+fn what_is_stable_is_not_rolled_back() {
+    let mut ledger = open(MemoryStore::new());
+    next(&mut ledger, None);
+    ledger.stable_to(slot(1)).unwrap();
+    ledger.rollback_to(slot(0));
 }
 
 #[test]
