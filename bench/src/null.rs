@@ -72,7 +72,13 @@ impl Host for NullService {
                     batch: self.kept.iter().find(|batch| batch.slot == slot).cloned(),
                 },
                 Event::Stable(slot) => Command::Stored(slot),
-                Event::Completed { .. } => continue,
+                Event::Rollback(slot) => {
+                    let kept = self.kept.iter().take_while(|batch| batch.slot <= slot);
+                    let kept = kept.count();
+                    self.kept.truncate(kept);
+                    Command::RolledBack(slot)
+                }
+                Event::Final(_) | Event::Completed { .. } => continue,
             });
         }
         let _ = participant.commands_all(commands);

@@ -35,10 +35,11 @@ impl<S: KvStore> Shared<S> {
 /// Whoever is told of new blocks: their heights and hashes, in order.
 type Told = dyn Fn(Vec<(Height, Digest)>) + Send;
 
-/// The replica's application: executes what is decided, on the ledger.
+/// The replica's application: executes what is ordered, on the ledger. What is not final yet is in layers that can be
+/// rolled back; only what is final is stored, shown, and told to whoever signs it.
 pub(crate) struct Executor<S> {
     ledger: Shared<S>,
-    /// Told of each burst's new blocks.
+    /// Told of each burst's new final blocks.
     executed: Box<Told>,
 }
 
@@ -53,36 +54,42 @@ impl<S: KvStore> Executor<S> {
         }
     }
 
-    fn execute(
-        &self,
-        batch: Batch,
-        blocks: &mut Vec<(Height, Digest)>,
-    ) -> Result<Command, StoreError> {
+    fn execute(&self, batch: Batch) -> Result<Command, StoreError> {
         let mut ledger = self.ledger.lock();
         let slot = batch.slot;
-        if slot <= ledger.head().slot {
+        if slot <= ledger.head().stable_slot {
             return recall(&ledger, slot);
         }
         let requests: Vec<_> = batch.operations.iter().map(request).collect();
         let executed = ledger.execute(slot, Time::from_millis(batch.time_ms), &requests)?;
-        let mut replies = Vec::new();
-        if let Some(block) = executed {
-            let height = block.header.height;
-            // What is decided here is committed by the protocol's rule: it is never rolled back.
-            ledger.stable(height)?;
-            replies = block
+        let replies = executed.map_or_else(Vec::new, |block| {
+            block
                 .receipts
                 .iter()
-                .map(|receipts| reply::encode(height, receipts))
-                .collect();
-            blocks.push((height, block.hash));
-        }
+                .map(|receipts| reply::encode(block.header.height, receipts))
+                .collect()
+        });
         let state = ledger.head().hash;
         Ok(Command::Executed {
             slot,
             replies,
             state,
         })
+    }
+
+    /// Everything up to `slot` is final. After a restart it may be stable already.
+    fn settle(&self, slot: Slot, blocks: &mut Vec<(Height, Digest)>) -> Result<(), StoreError> {
+        blocks.append(&mut self.ledger.lock().stable_to(slot)?);
+        Ok(())
+    }
+
+    /// Forgets what was executed after `slot`. What was final before a restart stays: it is executed again with the same
+    /// batches, and recalled.
+    fn roll_back(&self, slot: Slot) -> Command {
+        let mut ledger = self.ledger.lock();
+        let stable = ledger.head().stable_slot;
+        ledger.rollback_to(slot.max(stable));
+        Command::RolledBack(slot)
     }
 }
 
@@ -131,7 +138,12 @@ impl<S: KvStore + Send + 'static> Host for Executor<S> {
         let (mut commands, mut blocks) = (Vec::new(), Vec::new());
         for event in events.drain(..) {
             commands.push(match event {
-                Event::Execute(batch) => self.execute(batch, &mut blocks)?,
+                Event::Execute(batch) => self.execute(batch)?,
+                Event::Final(slot) => {
+                    self.settle(slot, &mut blocks)?;
+                    continue;
+                }
+                Event::Rollback(slot) => self.roll_back(slot),
                 Event::Answer { token, query } => {
                     let answer = self.ledger.lock().query_bytes(&query)?;
                     let reply = Bytes::from(answer.to_bytes());
@@ -148,7 +160,7 @@ impl<S: KvStore + Send + 'static> Host for Executor<S> {
                 Event::Stable(_) => {
                     let mut ledger = self.ledger.lock();
                     ledger.sync()?;
-                    Command::Stored(ledger.head().slot)
+                    Command::Stored(ledger.head().stable_slot)
                 }
                 Event::Completed { .. } => continue,
             });
@@ -161,3 +173,6 @@ impl<S: KvStore + Send + 'static> Host for Executor<S> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

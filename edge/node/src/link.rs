@@ -149,7 +149,7 @@ impl LinkShared {
 }
 
 impl LinkHandle {
-    /// Blocks were executed here: sign them, tell the others.
+    /// Blocks became final here: sign them, tell the others.
     pub(crate) fn executed(&self, blocks: Vec<(Height, Digest)>) {
         self.shared.wish(Wish::Executed(blocks));
     }
@@ -391,14 +391,18 @@ impl<S: KvStore> Link<S> {
         Ok(())
     }
 
-    /// The headers of the blocks that are executed here.
+    /// The headers of the blocks that are final here: others may still be rolled back, and contradict nothing.
     fn headers(&self) -> impl Fn(Height) -> Option<Header> + use<S> {
         let ledger = self
             .parts
             .validator
             .as_ref()
             .map(|(_, ledger)| ledger.clone());
-        move |height| ledger.as_ref()?.lock().header(height).ok().flatten()
+        move |height| {
+            let ledger = ledger.as_ref()?.lock();
+            let is_final = height <= ledger.head().stable;
+            is_final.then(|| ledger.header(height).ok().flatten())?
+        }
     }
 
     fn keep(&mut self, certificate: Option<Certificate>) {

@@ -109,6 +109,11 @@ impl Scene {
                 batch: self.batches.get(&slot).cloned(),
             },
             Event::Stable(slot) => Command::Stored(slot),
+            Event::Final(slot) => {
+                assert_eq!(slot, self.last, "what is executed is final at once");
+                return;
+            }
+            Event::Rollback(slot) => panic!("a rollback to slot {slot}: nothing is speculative"),
             Event::Completed { .. } => return,
         };
         self.step(Input::Command(command));

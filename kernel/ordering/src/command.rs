@@ -33,7 +33,13 @@ pub enum Command {
         /// The digest of the application's state after the batch; equal at every correct replica.
         state: Digest,
     },
-    /// To a replica: the application itself has everything up to this slot on disk, and needs no log to get there.
+    /// To a replica, after [`crate::Event::Rollback`]: what was executed after this slot is forgotten. Every
+    /// [`Command::Executed`] that the application says after this is of a batch given after the rollback. Batches given
+    /// before it were answered before this, except that one which was rolled back before it was executed may have been
+    /// left out: of it nothing is said.
+    RolledBack(Slot),
+    /// To a replica: the application itself has everything up to this slot on disk, and needs no log to get there. What
+    /// is not final is never on disk.
     Stored(Slot),
     /// To a replica, after [`crate::Event::Answer`]: the answer to a query.
     Answered {

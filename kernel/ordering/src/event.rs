@@ -26,15 +26,29 @@ pub struct Batch {
     pub operations: Arc<[Operation]>,
 }
 
-/// What a participant tells its application.
+/// What a participant tells its application. Events are handled in order, and answered in order.
 #[derive(Clone, Debug)]
 pub enum Event {
-    /// From a replica: this batch is decided; execute it and say [`crate::Command::Executed`]. In slot order without
-    /// gaps, each slot once in a replica's life. After a restart it begins behind a checkpoint, at or before the last
-    /// slot that the application has executed: what the application has executed before, it answers from what it kept,
-    /// with the same replies and state.
+    /// From a replica: execute this batch on top of what came before, and say [`crate::Command::Executed`]. In slot
+    /// order without gaps: its slot is the one after the last that was executed, or after the one that was last rolled
+    /// back to. It is final only when [`Event::Final`] says so; until then it may be rolled back, and is not shown.
+    ///
+    /// After a restart all that was not final is gone from the application. Then the first slot given may be any up to
+    /// the one after the last that the application has: a slot that was final comes again with the same batch, and is
+    /// answered from what was kept, with the same replies and state.
     Execute(Batch),
-    /// From a replica: answer this query from the executed state, and say [`crate::Command::Answered`].
+    /// From a replica: everything executed up to this slot is final: never rolled back, the same at every correct
+    /// replica. Only now may it be shown, attested or proved. The slot was given in [`Event::Execute`] before, and none
+    /// after it is meant. Slots never fall, but for a restart: then slots may be named that the application knows to be
+    /// final. There is no answer.
+    Final(Slot),
+    /// From a replica: forget what was executed after this slot, which is not before the last [`Event::Final`]; then
+    /// say [`crate::Command::RolledBack`]. What follows are [`Event::Execute`]s for the slots after it, perhaps with other
+    /// batches. What the application knows to be final from before a restart it keeps: those slots come again with the
+    /// same batches.
+    Rollback(Slot),
+    /// From a replica: answer this query from the state after the last slot that is executed and final, and say
+    /// [`crate::Command::Answered`].
     Answer {
         /// Names the query in the answer.
         token: u64,
@@ -45,11 +59,12 @@ pub enum Event {
     Load {
         /// Names the question in the answer.
         token: u64,
-        /// The slot, executed here some time ago.
+        /// The slot, executed here some time ago, and final.
         slot: Slot,
     },
     /// From a replica: the order up to this slot is stable: a quorum has executed it and agrees on the state. Have
-    /// everything up to it on disk and say [`crate::Command::Stored`].
+    /// everything up to it on disk and say [`crate::Command::Stored`]. A stable slot is final: [`Event::Final`] came
+    /// before, for it or for a later one.
     Stable(Slot),
     /// From a client: an invocation or a query is done.
     Completed {

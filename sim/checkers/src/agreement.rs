@@ -4,8 +4,9 @@ use hedgerow_base::{Digest, NodeId, Slot};
 use hedgerow_ordering::Batch;
 use hedgerow_world::{Checker, Observation};
 
-/// All correct replicas execute the same batch in each slot, in slot order, without gaps; and after it they have
-/// the same state. After a start a replica may repeat slots that its application has executed before. Forever: a batch once executed anywhere is the slot's batch, whoever crashes.
+/// All correct replicas call the same batch final in each slot, in slot order, without gaps; and after it they have the
+/// same state. After a start a replica may repeat slots that its application has from before. For ever: a batch once final
+/// anywhere is the slot's batch, whoever crashes.
 #[derive(Debug, Default)]
 pub struct Agreement {
     batches: BTreeMap<Slot, (NodeId, Batch)>,
@@ -29,7 +30,7 @@ impl Checker for Agreement {
                 let repeats = *begins && batch.slot > Slot::ZERO && batch.slot <= *last;
                 if batch.slot != last.next() && !repeats {
                     return Err(format!(
-                        "{node} executes slot {} after slot {last}",
+                        "{node} calls slot {} final after slot {last}",
                         batch.slot
                     ));
                 }
@@ -40,7 +41,7 @@ impl Checker for Agreement {
                     .or_insert_with(|| (*node, (*batch).clone()));
                 if known != *batch {
                     return Err(format!(
-                        "slot {}: {first} executed {known:?}, {node} executes {batch:?}",
+                        "slot {}: {first} called {known:?} final, {node} calls {batch:?} final",
                         batch.slot
                     ));
                 }

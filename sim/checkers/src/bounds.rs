@@ -1,8 +1,15 @@
+use std::collections::BTreeMap;
+
+use hedgerow_base::{NodeId, Slot};
 use hedgerow_world::{Checker, Observation};
 
-/// Nothing grows without a bound: what one burst causes, what waits for the disk or the application, and the log.
+/// Nothing grows without a bound: what one burst causes, what waits for the disk or the application, the log, and what
+/// is executed ahead of the final order.
 #[derive(Debug, Default)]
-pub struct Bounds;
+pub struct Bounds {
+    /// The last final slot of each replica.
+    settled: BTreeMap<NodeId, Slot>,
+}
 
 /// Effects that a burst may have on top of those per input: a view change, or a window's worth of batches.
 const EFFECTS: usize = 10_000;
@@ -14,6 +21,8 @@ const HELD: usize = 20_000;
 const LOG: usize = 40_000;
 /// Batches that may wait for the application.
 const BACKLOG: usize = 2_048;
+/// Slots that a replica may execute ahead of the last final one.
+const AHEAD: u64 = 2_048;
 
 impl Checker for Bounds {
     fn name(&self) -> &'static str {
@@ -21,16 +30,36 @@ impl Checker for Bounds {
     }
 
     fn observe(&mut self, _: u64, observation: &Observation<'_>) -> Result<(), String> {
-        let Observation::Burst {
-            node,
-            inputs,
-            effects,
-            held,
-            log,
-            backlog,
-        } = *observation
-        else {
-            return Ok(());
+        let (node, inputs, effects, held, log, backlog) = match *observation {
+            Observation::Burst {
+                node,
+                inputs,
+                effects,
+                held,
+                log,
+                backlog,
+            } => (node, inputs, effects, held, log, backlog),
+            Observation::Started { node, executed } => {
+                self.settled.insert(node, executed);
+                return Ok(());
+            }
+            Observation::Decided { node, batch } => {
+                self.settled.insert(node, batch.slot);
+                return Ok(());
+            }
+            Observation::Speculated { node, batch } => {
+                let settled = self.settled.get(&node).copied().unwrap_or_default();
+                let ahead = batch.slot.0.saturating_sub(settled.0);
+                return if ahead > AHEAD {
+                    Err(format!(
+                        "{node} executes slot {} while only slot {settled} is final, more than {AHEAD} ahead",
+                        batch.slot
+                    ))
+                } else {
+                    Ok(())
+                };
+            }
+            _ => return Ok(()),
         };
         let limits = [
             (

@@ -1,18 +1,23 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use hedgerow_base::{NodeId, Slot};
 use hedgerow_world::{Checker, Observation};
 
-/// What was acknowledged stays: an operation is decided by a correct replica before its client hears of it, and
-/// when the run ends with a healed core, every replica of the core has it, whoever crashed in between.
+use crate::orders::{Key, Orders};
+
+/// What was acknowledged stays: an operation has been executed by a correct replica, and is not rolled back there, before
+/// its client hears of it; and when the run ends with a healed core, it is final at every replica of the core, whoever
+/// crashed in between.
 #[derive(Debug, Default)]
 pub struct Durability {
-    operations: BTreeMap<(NodeId, u64), Bytes>,
-    slots: BTreeMap<(NodeId, Bytes), Slot>,
+    invoked: BTreeMap<(NodeId, u64), Bytes>,
+    acknowledged: BTreeSet<Key>,
+    orders: Orders,
+    /// The final slot of each operation.
+    slots: BTreeMap<Key, Slot>,
+    /// The last final slot of each replica.
     decided: BTreeMap<NodeId, Slot>,
-    highest: Slot,
-    acknowledged: Slot,
 }
 
 impl Checker for Durability {
@@ -21,13 +26,18 @@ impl Checker for Durability {
     }
 
     fn observe(&mut self, _: u64, observation: &Observation<'_>) -> Result<(), String> {
+        for position in self.orders.observe(observation) {
+            if let Some(key) = self.orders.settled(position) {
+                self.slots.insert(key.clone(), self.orders.highest());
+            }
+        }
         match observation {
             Observation::Invoked {
                 client,
                 ticket,
                 operation,
             } => {
-                self.operations
+                self.invoked
                     .insert((*client, *ticket), (*operation).clone());
             }
             Observation::Started { node, executed } => {
@@ -36,33 +46,31 @@ impl Checker for Durability {
             Observation::Decided { node, batch } => {
                 let decided = self.decided.entry(*node).or_default();
                 *decided = batch.slot.max(*decided);
-                if batch.slot > self.highest {
-                    self.highest = batch.slot;
-                    for operation in &*batch.operations {
-                        let key = (operation.client, operation.operation.clone());
-                        self.slots.insert(key, batch.slot);
-                    }
-                }
             }
             Observation::Completed { client, ticket, .. } => {
-                let Some(operation) = self.operations.remove(&(*client, *ticket)) else {
+                let Some(operation) = self.invoked.remove(&(*client, *ticket)) else {
                     return Ok(());
                 };
-                let Some(slot) = self.slots.get(&(*client, operation)) else {
+                let key = (*client, operation);
+                if self.orders.positions(&key).is_empty() {
                     return Err(format!(
-                        "ticket {ticket} of client {client} was acknowledged, but no correct replica decided it"
+                        "ticket {ticket} of client {client} was acknowledged, but no correct replica has executed it"
                     ));
-                };
-                self.acknowledged = self.acknowledged.max(*slot);
+                }
+                self.acknowledged.insert(key);
             }
-            Observation::Ended { core, .. } => {
-                for node in core.iter() {
-                    let decided = self.decided.get(&node).copied().unwrap_or_default();
-                    if decided < self.acknowledged {
-                        return Err(format!(
-                            "slot {} holds what was acknowledged, and {node} ends at slot {decided}",
-                            self.acknowledged
-                        ));
+            Observation::Ended { core, .. } if !core.is_empty() => {
+                for key in &self.acknowledged {
+                    let Some(slot) = self.slots.get(key) else {
+                        return Err(format!("{key:?} was acknowledged, and never became final"));
+                    };
+                    for node in core.iter() {
+                        let decided = self.decided.get(&node).copied().unwrap_or_default();
+                        if decided < *slot {
+                            return Err(format!(
+                                "slot {slot} holds what was acknowledged, and {node} ends at slot {decided}"
+                            ));
+                        }
                     }
                 }
             }

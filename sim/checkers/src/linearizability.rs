@@ -1,22 +1,23 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use hedgerow_base::{NodeId, Slot};
-use hedgerow_world::{Checker, Observation, is_query, position_in};
+use hedgerow_base::NodeId;
+use hedgerow_world::{Checker, Observation, position_in};
+
+use crate::orders::Orders;
 
 /// Completed operations and queries look as if each had happened at one instant between question and answer.
 ///
 /// The application's reply to an operation is its position in the order, and its answer to a query is how many
-/// operations there were; so it is enough to compare numbers: the reply is the operation's true position, and whoever
-/// asks sees everything that was answered to anyone before, and nothing that was invoked after the answer.
+/// operations there were; so it is enough to compare numbers: the reply is a position that the operation has at a correct
+/// replica at that moment, and whoever asks sees everything that was answered to anyone before, and nothing that was
+/// invoked after the answer. That a position is told to one operation only, for ever, is another checker's business.
 #[derive(Debug, Default)]
 pub struct Linearizability {
     /// Per invocation or query without an answer: what was asked, and the highest position answered before.
     asked: BTreeMap<(NodeId, u64), (Option<Bytes>, u64)>,
     answered: u64,
-    positions: BTreeMap<(NodeId, Bytes), u64>,
-    length: u64,
-    highest: Slot,
+    orders: Orders,
 }
 
 impl Checker for Linearizability {
@@ -25,6 +26,7 @@ impl Checker for Linearizability {
     }
 
     fn observe(&mut self, _: u64, observation: &Observation<'_>) -> Result<(), String> {
+        self.orders.observe(observation);
         match observation {
             Observation::Invoked {
                 client,
@@ -36,17 +38,6 @@ impl Checker for Linearizability {
             }
             Observation::Asked { client, ticket, .. } => {
                 self.asked.insert((*client, *ticket), (None, self.answered));
-            }
-            Observation::Decided { batch, .. } if batch.slot > self.highest => {
-                self.highest = batch.slot;
-                for operation in &*batch.operations {
-                    if is_query(&operation.operation) {
-                        continue;
-                    }
-                    self.length += 1;
-                    let key = (operation.client, operation.operation.clone());
-                    self.positions.insert(key, self.length);
-                }
             }
             Observation::Completed {
                 client,
@@ -62,8 +53,8 @@ impl Checker for Linearizability {
                     return Err(format!("client {client} takes {reply:?} for an answer"));
                 };
                 if let Some(operation) = operation {
-                    let actual = self.positions.get(&(*client, operation));
-                    if actual != Some(&position) {
+                    let actual = self.orders.positions(&(*client, operation));
+                    if !actual.contains(&position) {
                         return Err(format!(
                             "client {client} was told position {position} for ticket {ticket}, which is at {actual:?}"
                         ));
@@ -77,11 +68,11 @@ impl Checker for Linearizability {
                     return Err(format!(
                         "client {client} reads a list of {position}; position {before} was answered before it asked"
                     ));
-                } else if position > self.length {
-                    // What is invoked later comes later in the order, so it can't be among what was decided by now.
+                } else if position > self.orders.length() {
+                    // What is invoked later comes later in the order, so it can't be among what was executed by now.
                     return Err(format!(
-                        "client {client} reads a list of {position}; only {} were ever decided",
-                        self.length
+                        "client {client} reads a list of {position}; only {} were ever executed",
+                        self.orders.length()
                     ));
                 }
                 self.answered = self.answered.max(position);

@@ -2,30 +2,122 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use hedgerow_base::{NodeId, NodeSet, Slot};
+use hedgerow_ordering::{Batch, Operation};
 use hedgerow_world::{Checker, Observation};
 
+use crate::orders::Orders;
+
 /// What is executed was invoked: operations of correct clients, byte for byte and each at most once; nothing of a
-/// stranger; and no number of any client twice.
+/// stranger; and no number of any client twice. That holds for what is final, and for what a replica executes ahead of it
+/// together with what it has executed before.
 #[derive(Debug)]
 pub struct Validity {
     liars: NodeSet,
     invoked: BTreeSet<(NodeId, Bytes)>,
-    executed: BTreeSet<(NodeId, Bytes)>,
+    /// The final slots of operations and of numbers.
+    operations: BTreeMap<(NodeId, Bytes), Slot>,
     numbers: BTreeMap<(NodeId, u64), Slot>,
-    highest: Slot,
+    orders: Orders,
 }
 
 impl Validity {
     /// For a run in which these nodes lie.
     #[must_use]
-    pub const fn new(liars: NodeSet) -> Self {
+    pub fn new(liars: NodeSet) -> Self {
         Self {
             liars,
             invoked: BTreeSet::new(),
-            executed: BTreeSet::new(),
+            operations: BTreeMap::new(),
             numbers: BTreeMap::new(),
-            highest: Slot::ZERO,
+            orders: Orders::default(),
         }
+    }
+
+    /// A replica executes a batch on top of what it has executed.
+    fn executes(&self, node: NodeId, batch: &Batch) -> Result<(), String> {
+        let branch = self.orders.branch(node);
+        let settled = branch.map_or(Slot::ZERO, |branch| branch.settled);
+        if batch.slot <= settled {
+            return Ok(());
+        }
+        let ahead = branch.map_or(&[][..], |branch| &branch.ahead[..]);
+        let ahead = ahead.iter().filter(|one| one.slot < batch.slot);
+        let before: Vec<_> = ahead
+            .flat_map(|one| one.operations.iter().map(|operation| (one.slot, operation)))
+            .collect();
+        for (at, operation) in batch.operations.iter().enumerate() {
+            let same_batch = batch.operations.iter().take(at);
+            let mut all = before
+                .iter()
+                .copied()
+                .chain(same_batch.map(|one| (batch.slot, one)));
+            let client = operation.client;
+            let key = (client, operation.number);
+            let settled_at = self.numbers.get(&key).filter(|slot| **slot <= settled);
+            let number = |one: &Operation| (one.client, one.number) == key;
+            let twice = settled_at.copied().or_else(|| {
+                all.clone()
+                    .find(|(_, one)| number(one))
+                    .map(|found| found.0)
+            });
+            if let Some(earlier) = twice {
+                return Err(format!(
+                    "{node} executes number {} of client {client} in slot {}, and in slot {earlier} before",
+                    operation.number, batch.slot
+                ));
+            }
+            if self.liars.contains(client) {
+                continue;
+            }
+            let key = (client, operation.operation.clone());
+            if !self.invoked.contains(&key) {
+                return Err(format!(
+                    "{node} executes in slot {} what client {client} never invoked: {operation:?}",
+                    batch.slot
+                ));
+            }
+            let same =
+                |one: &Operation| one.client == client && one.operation == operation.operation;
+            let settled_at = self.operations.get(&key).filter(|slot| **slot <= settled);
+            if settled_at.is_some() || all.any(|(_, one)| same(one)) {
+                return Err(format!(
+                    "{node} executes an operation of client {client} a second time, in slot {}",
+                    batch.slot
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// A batch is final. Each slot is looked at once; that all replicas have the same in it is another checker's business.
+    fn settles(&mut self, node: NodeId, batch: &Batch) -> Result<(), String> {
+        for operation in &*batch.operations {
+            let client = operation.client;
+            let number = (client, operation.number);
+            if let Some(before) = self.numbers.insert(number, batch.slot) {
+                return Err(format!(
+                    "{node} calls number {} of client {client} final in slot {}, and it was in slot {before} before",
+                    operation.number, batch.slot
+                ));
+            }
+            if self.liars.contains(client) {
+                continue;
+            }
+            let key = (client, operation.operation.clone());
+            if !self.invoked.contains(&key) {
+                return Err(format!(
+                    "{node} calls final in slot {} what client {client} never invoked: {operation:?}",
+                    batch.slot
+                ));
+            }
+            if let Some(before) = self.operations.insert(key, batch.slot) {
+                return Err(format!(
+                    "{node} calls an operation of client {client} final a second time, in slots {before} and {}",
+                    batch.slot
+                ));
+            }
+        }
+        Ok(())
     }
 }
 
@@ -45,38 +137,13 @@ impl Checker for Validity {
             Observation::Asked { client, query, .. } => {
                 self.invoked.insert((*client, (*query).clone()));
             }
-            // Each slot is looked at once; that all replicas have the same in it is another checker's business.
-            Observation::Decided { node, batch } if batch.slot > self.highest => {
-                self.highest = batch.slot;
-                for operation in &*batch.operations {
-                    let client = operation.client;
-                    let number = (client, operation.number);
-                    if let Some(before) = self.numbers.insert(number, batch.slot) {
-                        return Err(format!(
-                            "{node} executes number {} of client {client} in slot {}, and in slot {before} before",
-                            operation.number, batch.slot
-                        ));
-                    }
-                    if self.liars.contains(client) {
-                        continue;
-                    }
-                    let invoked = (client, operation.operation.clone());
-                    if !self.invoked.contains(&invoked) {
-                        return Err(format!(
-                            "{node} executes in slot {} what client {client} never invoked: {operation:?}",
-                            batch.slot
-                        ));
-                    }
-                    if !self.executed.insert(invoked) {
-                        return Err(format!(
-                            "{node} executes an operation of client {client} a second time, in slot {}",
-                            batch.slot
-                        ));
-                    }
-                }
+            Observation::Speculated { node, batch } => self.executes(*node, batch)?,
+            Observation::Decided { node, batch } if batch.slot > self.orders.highest() => {
+                self.settles(*node, batch)?;
             }
             _ => {}
         }
+        self.orders.observe(observation);
         Ok(())
     }
 }

@@ -3,7 +3,7 @@
 //! the one that is its business.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::Arc,
     time::Duration,
 };
@@ -36,8 +36,14 @@ pub enum Planted {
     NeverRests,
     /// The sequencer sends everything it has with each assignment.
     Babbles,
-    /// The sequencer replies before anything is decided.
+    /// The sequencer replies before anything is executed.
     RepliesEarly,
+    /// Who guesses takes the guess for final.
+    TrustsGuesses,
+    /// The sequencer replies to what it guessed.
+    RepliesToGuesses,
+    /// What is executed never becomes final.
+    NeverSettles,
 }
 
 /// The protocol with or without a planted fault.
@@ -45,6 +51,9 @@ pub enum Planted {
 pub struct Sequencer {
     /// What is wrong with it.
     pub planted: Option<Planted>,
+    /// Whether replicas execute before they call it final, and sometimes guess wrong and roll back: then clients are
+    /// answered before what they asked for is final.
+    pub guesses: bool,
 }
 
 /// What its participants say.
@@ -98,15 +107,24 @@ impl Subject for Sequencer {
         let mut replica = Replica {
             me: start.keyring.me(),
             planted: self.planted,
+            guesses: self.guesses,
             log: start.records.into_iter().map(|(_, entry)| entry).collect(),
             early: BTreeMap::new(),
             numbers: BTreeSet::new(),
             executed: start.executed,
             given: start.executed.0 as usize,
+            had: start.executed,
+            settled: start.executed,
+            undone: VecDeque::new(),
             queries: BTreeMap::new(),
             tokens: 0,
             ask_at: None,
         };
+        if self.guesses {
+            // What the application has it is given again: it must answer the same.
+            replica.given = replica.given.saturating_sub(REPEATED);
+            replica.executed = Slot(replica.given as u64);
+        }
         let numbers = replica.log.iter().map(|entry| (entry.client, entry.number));
         replica.numbers = numbers.collect();
         Box::new(replica)
@@ -151,16 +169,29 @@ impl Subject for Sequencer {
 }
 
 const AGAIN: Duration = Duration::from_millis(300);
+/// How many slots are given to the application again after a restart.
+const REPEATED: usize = 5;
+/// In how many slots one is guessed wrong.
+const GUESSED: u64 = 3;
+/// How many slots become final at once, unless there are no more.
+const SETTLED: u64 = 4;
 
 struct Replica {
     me: NodeId,
     planted: Option<Planted>,
+    guesses: bool,
     log: Vec<Entry>,
     /// Assignments that came before their turn.
     early: BTreeMap<u64, Entry>,
     numbers: BTreeSet<(u32, u64)>,
     executed: Slot,
     given: usize,
+    /// The last slot that the application had at the start.
+    had: Slot,
+    /// The last slot that was called final.
+    settled: Slot,
+    /// Rollbacks that the application has not confirmed, by the slots that stay.
+    undone: VecDeque<Slot>,
     queries: BTreeMap<u64, (NodeId, u64)>,
     tokens: u64,
     ask_at: Option<Time>,
@@ -195,8 +226,54 @@ impl Replica {
     fn give(&mut self, after: Lsn, out: &mut Outbox<Sequencer>) {
         while let Some(entry) = self.log.get(self.given) {
             self.given += 1;
+            let slot = Slot(entry.slot);
+            if self.guesses && slot > self.had && slot.0.is_multiple_of(GUESSED) {
+                // Either nothing, or what really comes next.
+                let guess = self.log.get(self.given).map(|next| Entry {
+                    slot: slot.0,
+                    ..next.clone()
+                });
+                let guess = guess.map_or_else(|| null(slot), |guess| batch(&guess));
+                out.emit_after(after, Event::Execute(guess));
+                if self.planted == Some(Planted::TrustsGuesses) {
+                    out.emit_after(after, Event::Final(slot));
+                }
+                let before = Slot(slot.0 - 1);
+                out.emit_after(after, Event::Rollback(before));
+                self.undone.push_back(before);
+            }
             out.emit_after(after, Event::Execute(batch(entry)));
+            if !self.guesses {
+                out.emit_after(after, Event::Final(slot));
+            }
         }
+    }
+
+    fn on_executed(&mut self, slot: Slot, replies: &[Bytes], out: &mut Outbox<Sequencer>) {
+        let guess = self.undone.iter().any(|kept| slot > *kept);
+        if guess && self.planted != Some(Planted::RepliesToGuesses) {
+            return;
+        }
+        // The guess at a slot is the entry after it.
+        let at = slot.0 as usize - usize::from(!guess);
+        if let (NodeId(0), Some(entry), Some(reply)) = (self.me, self.log.get(at), replies.first())
+        {
+            let (number, reply) = (entry.number, reply.to_vec());
+            out.send(
+                Target::Node(NodeId(entry.client)),
+                Message::Reply { number, reply },
+            );
+        }
+        if guess {
+            return;
+        }
+        self.executed = slot;
+        let due = slot.0.is_multiple_of(SETTLED) || slot.0 == self.log.len() as u64;
+        if self.guesses && due && self.planted != Some(Planted::NeverSettles) {
+            out.emit(Event::Final(slot));
+            self.settled = slot;
+        }
+        out.emit(Event::Stable(Slot(slot.0.saturating_sub(10))));
     }
 
     fn on_message(
@@ -247,6 +324,7 @@ impl Replica {
                 if self.planted == Some(Planted::IgnoresOrder) {
                     if self.early.insert(entry.slot, entry.clone()).is_none() {
                         out.emit(Event::Execute(batch(&entry)));
+                        out.emit(Event::Final(Slot(entry.slot)));
                     }
                     return;
                 }
@@ -271,9 +349,11 @@ impl Replica {
                     );
                 }
             }
-            // After a restart the application first has to execute what it had executed before.
+            // After a restart the application first has to execute what it had executed before; and it answers from what is
+            // final, which others may know less of than was told to clients.
             Message::Query { .. }
-                if self.executed.0 < self.log.len() as u64
+                if (self.executed.0 < self.log.len() as u64
+                    || self.guesses && self.settled.0 < self.log.len() as u64)
                     && self.planted != Some(Planted::ReadsStale) => {}
             Message::Query { number } => {
                 self.tokens += 1;
@@ -295,6 +375,14 @@ impl Replica {
     }
 }
 
+fn null(slot: Slot) -> Batch {
+    Batch {
+        slot,
+        time_ms: 0,
+        operations: Arc::new([]),
+    }
+}
+
 fn batch(entry: &Entry) -> Batch {
     Batch {
         slot: Slot(entry.slot),
@@ -312,17 +400,11 @@ impl Machine<Sequencer> for Replica {
         match input {
             Input::Message { from, message } => self.on_message(now, from, message, out),
             Input::Command(Command::Executed { slot, replies, .. }) => {
-                self.executed = slot;
-                if let (NodeId(0), Some(entry), Some(reply)) =
-                    (self.me, self.log.get(slot.0 as usize - 1), replies.first())
-                {
-                    let (number, reply) = (entry.number, reply.to_vec());
-                    out.send(
-                        Target::Node(NodeId(entry.client)),
-                        Message::Reply { number, reply },
-                    );
-                }
-                out.emit(Event::Stable(Slot(slot.0.saturating_sub(10))));
+                self.on_executed(slot, &replies, out);
+            }
+            Input::Command(Command::RolledBack(slot)) => {
+                let undone = self.undone.pop_front();
+                assert_eq!(undone, Some(slot), "rollbacks are confirmed in order");
             }
             Input::Command(Command::Answered { token, reply }) => {
                 if let Some((client, number)) = self.queries.remove(&token) {

@@ -10,16 +10,42 @@ use crate::Rng;
 /// The replicated application: it appends operations to a list, and its reply to an operation is the position that
 /// the operation got. A query is answered by the length of the list.
 ///
-/// It executes some time after it was told, and has its own store on disk, which lags behind and may be cut by a
-/// crash: anywhere after what it was last made to sync.
+/// It executes some time after it was told, what it was told is done in order, and what it executed can be rolled back
+/// until it is told that it is final. It has its own store on disk, which lags behind, never holds what is not final, and
+/// may be cut by a crash: anywhere after what it was last made to sync.
 #[derive(Clone, Debug, Default)]
 pub struct Application {
     log: Vec<Batch>,
     states: Vec<Digest>,
     lengths: Vec<u64>,
+    /// How many slots of the log are final.
+    settled: usize,
     stored: usize,
-    backlog: VecDeque<Batch>,
+    backlog: VecDeque<Task>,
     reply_bytes: usize,
+}
+
+/// What it was told, and has not done yet.
+#[derive(Clone, Debug)]
+enum Task {
+    Execute(Batch),
+    Settle(Slot),
+    RollBack(Slot),
+}
+
+/// What it has done, for the participant and for whoever watches.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Done {
+    /// A batch was executed.
+    Executed {
+        slot: Slot,
+        replies: Vec<Bytes>,
+        state: Digest,
+    },
+    /// The state after this slot is final.
+    Settled { slot: Slot, state: Digest },
+    /// What came after this slot is forgotten.
+    RolledBack(Slot),
 }
 
 /// What every query begins with; no operation of a workload does.
@@ -69,6 +95,12 @@ impl Application {
         Slot(self.log.len() as u64)
     }
 
+    /// The last slot that is executed and final.
+    #[must_use]
+    pub fn settled(&self) -> Slot {
+        Slot(self.settled as u64)
+    }
+
     /// The state after the last slot executed.
     #[must_use]
     pub fn state(&self) -> Digest {
@@ -78,22 +110,77 @@ impl Application {
     /// How many batches wait to be executed.
     #[must_use]
     pub fn backlog(&self) -> usize {
-        self.backlog.len()
+        let waits = |task: &&Task| matches!(task, Task::Execute(_));
+        self.backlog.iter().filter(waits).count()
     }
 
+    /// It is told to execute a batch.
     pub(crate) fn decide(&mut self, batch: Batch) {
-        self.backlog.push_back(batch);
+        self.backlog.push_back(Task::Execute(batch));
     }
 
-    /// How many operations the next batch to execute has.
+    /// It is told that everything up to `slot` is final.
+    pub(crate) fn settle(&mut self, slot: Slot) {
+        self.backlog.push_back(Task::Settle(slot));
+    }
+
+    /// It is told to forget what comes after `slot`. Batches whose turn has not come it may leave out.
+    pub(crate) fn roll_back(&mut self, slot: Slot, leave_out: bool) {
+        let undone = |task: &mut Task| matches!(task, Task::Execute(batch) if batch.slot > slot);
+        while leave_out && self.backlog.pop_back_if(undone).is_some() {}
+        self.backlog.push_back(Task::RollBack(slot));
+    }
+
+    /// How many operations the next batch has, when the next thing to do is to execute one.
     pub(crate) fn next_size(&self) -> Option<usize> {
-        self.backlog.front().map(|batch| batch.operations.len())
+        match self.backlog.front()? {
+            Task::Execute(batch) => Some(batch.operations.len()),
+            _ => None,
+        }
     }
 
-    /// Executes the next batch: its slot, the replies, the state. A batch that it has executed already (it had more on
-    /// disk than it had confirmed) gets the same answer again.
-    pub(crate) fn execute(&mut self) -> Option<(Slot, Vec<Bytes>, Digest)> {
-        let batch = self.backlog.pop_front()?;
+    /// Does what takes no time: everything before the next batch.
+    pub(crate) fn catch_up(&mut self) -> Vec<Done> {
+        let mut done = Vec::new();
+        while let Some(task) = self
+            .backlog
+            .pop_front_if(|task| !matches!(task, Task::Execute(_)))
+        {
+            match task {
+                Task::Settle(slot) => {
+                    // What is further than the log was never given: that is somebody else's business.
+                    let end = self.log.len().min(slot.0 as usize);
+                    let news = self.settled..end.max(self.settled);
+                    done.extend(news.clone().filter_map(|at| {
+                        Some(Done::Settled {
+                            slot: Slot(at as u64 + 1),
+                            state: self.states.get(at).copied()?,
+                        })
+                    }));
+                    self.settled = news.end;
+                }
+                Task::RollBack(slot) => {
+                    let kept = (slot.0 as usize).max(self.settled);
+                    self.log.truncate(kept);
+                    self.states.truncate(kept);
+                    self.lengths.truncate(kept);
+                    done.push(Done::RolledBack(slot));
+                }
+                Task::Execute(_) => {}
+            }
+        }
+        done
+    }
+
+    /// Executes the next batch. A batch that it has executed already (it had more on disk than it had confirmed) gets
+    /// the same answer again.
+    pub(crate) fn execute(&mut self) -> Option<Done> {
+        let Task::Execute(batch) = self
+            .backlog
+            .pop_front_if(|task| matches!(task, Task::Execute(_)))?
+        else {
+            return None;
+        };
         let slot = batch.slot;
         let before = (slot.0 as usize).checked_sub(2);
         let mut length = before
@@ -127,44 +214,46 @@ impl Application {
             self.log.push(batch);
             self.states.push(hasher.finish());
         }
-        Some((
+        Some(Done::Executed {
             slot,
             replies,
-            self.states.get(slot.0 as usize - 1).copied()?,
-        ))
+            state: self.states.get(slot.0 as usize - 1).copied()?,
+        })
     }
 
-    fn length(&self) -> u64 {
-        self.lengths.last().copied().unwrap_or(0)
-    }
-
-    /// The answer to a query now.
+    /// The answer to a query now: of what is not final it says nothing.
     pub(crate) fn answer(&self) -> Bytes {
-        reply_at(self.length(), self.reply_bytes)
+        let last = self.settled.checked_sub(1);
+        let length = last.and_then(|last| self.lengths.get(last));
+        reply_at(length.copied().unwrap_or(0), self.reply_bytes)
     }
 
-    /// The batch executed in `slot`.
+    /// The batch executed in `slot`, once it is final.
     pub(crate) fn batch(&self, slot: Slot) -> Option<Batch> {
-        self.log.get(slot.0.checked_sub(1)? as usize).cloned()
+        let at = slot.0.checked_sub(1)? as usize;
+        self.log.get(..self.settled)?.get(at).cloned()
     }
 
-    /// Makes everything up to `slot`, as far as it was executed, survive a crash. Up to where it does.
+    /// Makes everything up to `slot`, as far as it was executed and is final, survive a crash. Up to where it does.
     pub(crate) fn sync(&mut self, slot: Slot) -> Slot {
-        self.stored = self.stored.max(self.log.len().min(slot.0 as usize));
+        self.stored = self.stored.max(self.settled.min(slot.0 as usize));
         Slot(self.stored as u64)
     }
 
-    /// The power goes.
+    /// The power goes, and with it all that was not final.
     pub(crate) fn crash(&mut self, rng: &mut Rng) {
         let kept = if rng.chance(500_000) {
             self.stored
         } else {
-            rng.between(self.stored as u64, self.log.len() as u64) as usize
+            rng.between(self.stored as u64, self.settled as u64) as usize
         };
         self.log.truncate(kept);
         self.states.truncate(kept);
         self.lengths.truncate(kept);
-        self.stored = kept;
+        (self.settled, self.stored) = (kept, kept);
         self.backlog.clear();
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,6 +10,7 @@
 //!                         Subject (hedgerow-subjects)
 //! ```
 
+mod ahead;
 mod application;
 mod attacker;
 mod clock;

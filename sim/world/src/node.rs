@@ -6,7 +6,10 @@ use hedgerow_crypto::Keyring;
 use hedgerow_machine::{Codec, Gate, Machine, Outbox, Protocol, Target};
 use hedgerow_ordering::{Command, Event};
 
-use crate::{Application, Attacker, Disk, Rng, Start, Subject, clock::Clock, workload::Workload};
+use crate::{
+    Application, Attacker, Disk, Rng, Start, Subject, ahead::Ahead, clock::Clock,
+    workload::Workload,
+};
 
 /// What waits to be stepped.
 #[derive(Debug)]
@@ -25,9 +28,11 @@ pub(crate) enum Outgoing<P: Protocol> {
 
 /// Who a node works for.
 pub(crate) enum User {
-    /// A replica's application; up to where it was told to store, and where it said it had.
+    /// A replica's application; what it was given that is not final; up to where it was told to store, and where it
+    /// said it had.
     Application {
         application: Application,
+        ahead: Ahead,
         executing: bool,
         to_store: Slot,
         stored: Slot,
@@ -84,8 +89,13 @@ impl<S: Subject> Node<S> {
     /// Starts it from what its disk holds.
     pub(crate) fn start(&mut self, subject: &S, now: Time, tuning: u64) {
         self.life += 1;
-        let (executed, state) = match &self.user {
-            User::Application { application, .. } => (application.executed(), application.state()),
+        let (executed, state) = match &mut self.user {
+            User::Application {
+                application, ahead, ..
+            } => {
+                *ahead = Ahead::new(application.executed());
+                (application.executed(), application.state())
+            }
             User::Client(_) => (Slot::ZERO, hedgerow_base::Digest::default()),
         };
         let start = Start {
@@ -129,6 +139,7 @@ impl<S: Subject> Node<S> {
                 to_store,
                 stored,
                 storing,
+                ..
             } => {
                 application.crash(&mut self.rng);
                 (*executing, *storing) = (false, false);

@@ -54,14 +54,29 @@ pub enum Observation<'a> {
         /// The replica.
         node: NodeId,
     },
-    /// A replica gave its application a batch.
+    /// A replica gave its application a batch, which may be rolled back until it is decided.
+    Speculated {
+        /// The replica.
+        node: NodeId,
+        /// The batch.
+        batch: &'a Batch,
+    },
+    /// A replica told its application to forget what comes after a slot.
+    RolledBack {
+        /// The replica.
+        node: NodeId,
+        /// The last slot that stays.
+        slot: Slot,
+    },
+    /// A replica told its application that a batch is final: one for each slot, in their order, whatever number of slots
+    /// it told of at once.
     Decided {
         /// The replica.
         node: NodeId,
         /// The batch.
         batch: &'a Batch,
     },
-    /// A replica's application has executed a slot.
+    /// A replica's application has executed a slot, and it is final.
     Executed {
         /// The replica.
         node: NodeId,

@@ -1,5 +1,6 @@
 mod burst;
 mod carry;
+mod execute;
 mod faults;
 
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use hedgerow_ordering::{Command, Snapshot};
 use crate::{
     Application, Attack, Checker, Disk, Latencies, MS, Mode, Observation, Plan, Rng, SECOND,
     Subject, Transcript, Violation,
+    ahead::Ahead,
     clock::Clock,
     keyrings,
     links::Links,
@@ -125,7 +127,7 @@ pub struct Outcome {
     pub completed: u64,
     /// Those without an answer at the end.
     pub unanswered: u64,
-    /// From the healing to the first batch decided after it, in nanoseconds of virtual time.
+    /// From the healing to the first batch that became final after it, in nanoseconds of virtual time.
     pub recovery_ns: Option<u64>,
     /// The hash of everything that happened: equal for equal seeds.
     pub trace: u64,
@@ -221,6 +223,7 @@ impl<'s, S: Subject> World<'s, S> {
                 let user = if plan.roster.contains(id) {
                     User::Application {
                         application: Application::new(plan.workload.reply_bytes),
+                        ahead: Ahead::default(),
                         executing: false,
                         to_store: Slot::ZERO,
                         stored: Slot::ZERO,

@@ -100,6 +100,8 @@ impl Replica {
         self.decided = slot;
         self.next = self.next.max(slot.next());
         self.emit_durable(Event::Execute(batch), out);
+        // Nothing is given to the application before it is committed.
+        self.emit_durable(Event::Final(slot), out);
     }
 
     pub(super) fn on_executed(

@@ -51,6 +51,8 @@ pub type Filter = Box<dyn FnMut(NodeId, NodeId, &Message, &Bytes) -> Fate>;
 #[derive(Clone, Default)]
 pub struct App {
     pub executed: Slot,
+    /// The last slot given in this life that is not said to be final yet.
+    pub speculative: Option<Slot>,
     pub state: Digest,
     pub log: Vec<(Batch, Vec<Bytes>, Digest)>,
     /// Times that each operation was executed.
@@ -366,6 +368,8 @@ impl Net {
         let node = &mut self.nodes[at];
         match event {
             Event::Execute(batch) => {
+                assert_eq!(node.app.speculative, None, "what is given is committed");
+                node.app.speculative = Some(batch.slot);
                 let (replies, state) = node.app.execute(&batch);
                 let slot = batch.slot;
                 node.inbox.push_back(Input::Command(Command::Executed {
@@ -374,6 +378,14 @@ impl Net {
                     state,
                 }));
             }
+            Event::Final(slot) => {
+                assert_eq!(
+                    node.app.speculative.take(),
+                    Some(slot),
+                    "final is what was given last"
+                );
+            }
+            Event::Rollback(slot) => panic!("{} rolls back to slot {slot}", node.id),
             Event::Answer { token, query } => {
                 let mut reply = format!("{:?} ", node.app.state).into_bytes();
                 reply.extend_from_slice(&query);

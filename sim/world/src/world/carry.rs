@@ -1,13 +1,13 @@
 //! What a machine wants done: sending, storing, telling its user.
 
 use bytes::Bytes;
-use hedgerow_base::{NodeId, Slot};
+use hedgerow_base::NodeId;
 use hedgerow_machine::{Effect, Protocol, Target};
 use hedgerow_ordering::{Command, Event};
 
 use super::{Happening, World};
 use crate::{
-    MS, Observation, Subject,
+    Observation, Subject,
     attacker::receivers,
     node::{Inbound, Outgoing, User},
 };
@@ -168,25 +168,14 @@ impl<S: Subject> World<'_, S> {
             .say(self.now, || format!("{id} says {event:?}"));
         let node = &mut self.nodes[id.index()];
         let (life, correct) = (node.life, node.is_correct());
+        match event {
+            Event::Final(slot) => return self.settle(id, slot),
+            Event::Rollback(slot) => return self.roll_back(id, slot),
+            _ => {}
+        }
         let soon = self.now + node.rng.below(self.plan.storage.execute_ns + 1);
         match (&mut node.user, event) {
-            (User::Application { application, .. }, Event::Execute(batch)) => {
-                if correct {
-                    let observation = Observation::Decided {
-                        node: id,
-                        batch: &batch,
-                    };
-                    self.court.hear(self.now, &observation);
-                    if batch.slot > self.highest {
-                        self.highest = batch.slot;
-                        if self.healed_at.is_some() && self.core.contains(id) {
-                            self.recovered_at.get_or_insert(self.now);
-                        }
-                    }
-                }
-                application.decide(batch);
-                self.execute_next(id);
-            }
+            (_, Event::Execute(batch)) => self.give(id, batch),
             (User::Application { to_store, .. }, Event::Stable(slot)) => {
                 *to_store = (*to_store).max(slot);
                 self.store_soon(id);
@@ -235,104 +224,15 @@ impl<S: Subject> World<'_, S> {
                     self.work_at(id, self.now);
                 }
             }
-            (User::Application { .. }, Event::Completed { .. }) | (User::Client(_), _) => {
-                let what = "a participant told its user what is not for it".to_owned();
-                self.court.accuse(self.now, "interface".into(), what);
-            }
+            _ => self.misspoken(id, "told its user what is not for it"),
         }
     }
 
-    fn execute_next(&mut self, id: NodeId) {
-        let node = &mut self.nodes[id.index()];
-        let User::Application {
-            application,
-            executing,
-            ..
-        } = &mut node.user
-        else {
-            return;
-        };
-        let Some(operations) = application.next_size() else {
-            return;
-        };
-        if !std::mem::replace(executing, true) {
-            let takes = node.rng.below(self.plan.storage.execute_ns + 1)
-                + operations as u64 * self.plan.cost.execute_ns;
-            let life = node.life;
-            self.schedule(self.now + takes, Happening::Execute { node: id, life });
-        }
-    }
-
-    pub(super) fn execute(&mut self, id: NodeId) {
-        let node = &mut self.nodes[id.index()];
-        let correct = node.is_correct();
-        let User::Application {
-            application,
-            executing,
-            ..
-        } = &mut node.user
-        else {
-            return;
-        };
-        *executing = false;
-        if let Some((slot, replies, state)) = application.execute() {
-            if correct {
-                let observation = Observation::Executed {
-                    node: id,
-                    slot,
-                    state,
-                };
-                self.court.hear(self.now, &observation);
-            }
-            self.command(
-                id,
-                Command::Executed {
-                    slot,
-                    replies,
-                    state,
-                },
-            );
-        }
-        self.execute_next(id);
-        self.store_soon(id);
-    }
-
-    fn store_soon(&mut self, id: NodeId) {
-        let node = &mut self.nodes[id.index()];
-        if let User::Application {
-            to_store,
-            stored,
-            storing,
-            application,
-            ..
-        } = &mut node.user
-            && stored < to_store
-            && application.executed() > *stored
-            && !*storing
-        {
-            *storing = true;
-            let life = node.life;
-            let takes = node.rng.below(self.plan.storage.store_ns + 1) + MS / 100;
-            self.schedule(self.now + takes, Happening::Store { node: id, life });
-        }
-    }
-
-    pub(super) fn store(&mut self, id: NodeId) {
-        let node = &mut self.nodes[id.index()];
-        if let User::Application {
-            application,
-            to_store,
-            stored,
-            storing,
-            ..
-        } = &mut node.user
-        {
-            *storing = false;
-            let now: Slot = application.sync(*to_store);
-            if now > *stored {
-                *stored = now;
-                self.command(id, Command::Stored(now));
-            }
+    /// A participant broke the rules between it and its user. Liars may.
+    pub(super) fn misspoken(&mut self, id: NodeId, what: &str) {
+        if self.nodes[id.index()].is_correct() {
+            let what = format!("{id} {what}");
+            self.court.accuse(self.now, "interface".into(), what);
         }
     }
 }

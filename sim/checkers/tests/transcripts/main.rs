@@ -1,0 +1,7 @@
+//! Each checker against runs made by hand: good ones pass, and each kind of bad one is caught.
+
+mod answers;
+mod order;
+mod script;
+mod settled;
+mod time;
