@@ -26,7 +26,9 @@ pub struct Batch {
     pub operations: Arc<[Operation]>,
 }
 
-/// What a participant tells its application. Events are handled in order, and answered in order.
+/// What a participant tells its application. Events are handled in order, and answered in order. A protocol emits
+/// [`Event::Final`] and [`Event::Rollback`] behind the same log position as the [`Event::Execute`]s before them, or behind a
+/// later one: the driver's gate keeps the order of what waits for one position only.
 #[derive(Clone, Debug)]
 pub enum Event {
     /// From a replica: execute this batch on top of what came before, and say [`crate::Command::Executed`]. In slot

@@ -19,7 +19,10 @@ pub struct Claims {
 
 impl Claims {
     fn claim(&mut self, position: u64, key: Key) -> Result<(), String> {
-        let holder = self.by_position.entry(position).or_insert(key.clone());
+        let holder = self
+            .by_position
+            .entry(position)
+            .or_insert_with(|| key.clone());
         if *holder != key {
             return Err(format!(
                 "{key:?} was told position {position}, which {holder:?} had been told"
