@@ -33,16 +33,16 @@ pub struct Batch {
 pub enum Event {
     /// From a replica: execute this batch on top of what came before, and say [`crate::Command::Executed`]. In slot
     /// order without gaps: its slot is the one after the last that was executed, or after the one that was last rolled
-    /// back to. It is final only when [`Event::Final`] says so; until then it may be rolled back, and is not shown.
+    /// back to. It is final only when [`Event::Final`] says so; until then it may be rolled back, and is not shown. How
+    /// many slots it runs ahead of the final ones a protocol bounds: the application keeps them in memory.
     ///
     /// After a restart all that was not final is gone from the application. Then the first slot given may be any up to
     /// the one after the last that the application has: a slot that was final comes again with the same batch, and is
     /// answered from what was kept, with the same replies and state.
     Execute(Batch),
     /// From a replica: everything executed up to this slot is final: never rolled back, the same at every correct
-    /// replica. Only now may it be shown, attested or proved. The slot was given in [`Event::Execute`] before, and none
-    /// after it is meant. Slots never fall, but for a restart: then slots may be named that the application knows to be
-    /// final. There is no answer.
+    /// replica. Only now may it be shown, attested or proved. The slot is one that was executed, and not before the last
+    /// that was called final; after a restart it may be one that the application has from before. There is no answer.
     Final(Slot),
     /// From a replica: forget what was executed after this slot, which is not before the last [`Event::Final`]; then
     /// say [`crate::Command::RolledBack`]. What follows are [`Event::Execute`]s for the slots after it, perhaps with other
