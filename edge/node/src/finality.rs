@@ -1,7 +1,7 @@
 //! How validators' signatures become certificates, and how whoever lacks one gets it. Without clock or socket: the
 //! caller brings the time and carries what is to be said.
 //!
-//! A validator signs each block that it executes and tells every member. While its newest block is not certified it
+//! A validator signs each block that is final at it, and tells every member. While its newest block is not certified it
 //! says its signature again from time to time; who has a certificate answers with it. When everything is certified
 //! nobody says anything.
 
@@ -22,7 +22,7 @@ pub(crate) const MAX_ATTESTATIONS: usize = 64;
 /// What members say about finality.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub(crate) enum Word {
-    /// A validator's signatures of blocks that it has executed, in ascending order.
+    /// A validator's signatures of blocks that are final at it, in ascending order.
     Attestations(List<Attestation, MAX_ATTESTATIONS>),
     /// A certificate.
     Certificate(Certificate),
@@ -43,7 +43,7 @@ pub(crate) enum Audience {
 pub(crate) struct Finality {
     trust: TrustRoot,
     attestations: Attestations,
-    /// The newest block that was executed here, for a validator; what is waited for, for a gateway.
+    /// The newest block that is final here, for a validator; what is waited for, for a gateway.
     wanted: Height,
     certified: Height,
     /// A certificate that others may need.
@@ -82,7 +82,7 @@ impl Finality {
         self.certified
     }
 
-    /// This validator has executed and signed these blocks, in ascending order. Says what to tell everyone, and the
+    /// These blocks are final here and signed by this validator, in ascending order. Says what to tell everyone, and the
     /// certificate that its signature completes, if it does.
     pub(crate) fn executed(
         &mut self,
@@ -126,7 +126,7 @@ impl Finality {
         }
     }
 
-    /// Takes a member's word in; `header` gives the headers of blocks executed here. Says what to answer, and whether
+    /// Takes a member's word in; `header` gives the headers of blocks that are final here. Says what to answer, and whether
     /// a new certificate is to be kept.
     pub(crate) fn heard(
         &mut self,
