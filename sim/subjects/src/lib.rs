@@ -2,11 +2,13 @@
 
 pub mod sequencer;
 
+mod compositions;
 mod pbft;
 mod registry;
 mod report;
 mod run;
 
+pub use compositions::Composed;
 pub use pbft::Pbft;
 pub use registry::{PROTOCOLS, UnknownProtocol};
 pub use report::{Failure, Report};

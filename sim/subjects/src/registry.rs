@@ -1,9 +1,11 @@
 use hedgerow_world::Subject;
 
-use crate::{Pbft, sequencer::Sequencer};
+use hedgerow_abstract::Composition;
+
+use crate::{Composed, Pbft, sequencer::Sequencer};
 
 /// The names of the protocols that can be simulated.
-pub const PROTOCOLS: &[&str] = &["pbft", "sequencer"];
+pub const PROTOCOLS: &[&str] = &["pbft", "azyzzyva", "quorum", "backup", "sequencer"];
 
 /// No protocol has this name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -24,8 +26,11 @@ pub(crate) fn with<V: Visitor>(name: &str, visitor: V) -> Result<V::Result, Unkn
     match name {
         "pbft" => Ok(visitor.visit(&Pbft)),
         "sequencer" => Ok(visitor.visit(&Sequencer::default())),
-        _ => Err(UnknownProtocol {
-            name: name.to_owned(),
-        }),
+        _ => match Composition::named(name) {
+            Some(composition) => Ok(visitor.visit(&Composed(composition))),
+            None => Err(UnknownProtocol {
+                name: name.to_owned(),
+            }),
+        },
     }
 }

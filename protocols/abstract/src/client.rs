@@ -1,0 +1,421 @@
+//! The client side of every instance (§4.2 Z1, Z4, P1, P3; §5.2 Q1, Q3; §4.3), and of their composition (§3.3): it goes on to
+//! the next instance with the first proof that the present one is over.
+
+use alloc::{boxed::Box, collections::BTreeMap, sync::Arc, vec::Vec};
+use core::time::Duration;
+
+use borsh::BorshDeserialize;
+use bytes::Bytes;
+use hedgerow_base::{Digest, NodeId, NodeSet, Roster, Slot, Time, View};
+use hedgerow_crypto::{Keyring, Sealed, Sealing, hash};
+use hedgerow_machine::{Effect, Input, Machine, Outbox, Target};
+use hedgerow_ordering::{
+    Command, Event, MAX_BATCH, MAX_BATCH_BYTES, MAX_OPERATION, Phase, Snapshot,
+};
+use hedgerow_pbft::Pbft;
+
+use crate::{
+    Abstract,
+    abort::{Aborts, extract},
+    composition::{Instance, Kind},
+    config::{Config, ConfigError},
+    history::Point,
+    messages::{BackupReply, Init, Message, Outcome, Panic, Request, Response, Responses},
+    replica::backup_operation,
+};
+
+type Out = Outbox<Abstract>;
+
+/// A client: in production a gateway.
+#[derive(Debug)]
+pub struct Client {
+    config: Config,
+    keyring: Arc<Keyring>,
+    roster: Roster,
+    now: Time,
+    instance: Instance,
+    init: Option<Arc<Init>>,
+    /// Whether the replicas may not know yet that the instance has begun.
+    show_init: bool,
+    aborts: Aborts,
+    /// The last number used; numbers begin at the clock's microseconds, so that a client that starts again uses new ones.
+    last: u64,
+    requests: BTreeMap<u64, Invocation>,
+    fresh: Vec<u64>,
+    /// When to panic again.
+    panic_at: Option<Time>,
+    backup: Option<(Box<hedgerow_pbft::Client>, Outbox<Pbft>)>,
+    switches: u64,
+}
+
+/// A request that waits for its commit.
+#[derive(Debug)]
+struct Invocation {
+    ticket: u64,
+    request: Sealed<Request>,
+    /// What each replica says in this instance, and the results that came in full.
+    votes: BTreeMap<NodeId, (Point, Digest)>,
+    results: BTreeMap<Digest, Bytes>,
+    due: Time,
+    patience: Duration,
+}
+
+impl Invocation {
+    /// Takes one replica's word; gives the result once all say the same (Z4, Q3).
+    fn hear(&mut self, from: NodeId, response: &Response, n: usize) -> Option<Bytes> {
+        let digest = match &response.outcome {
+            Outcome::Digest(digest) => *digest,
+            Outcome::Full(result) => {
+                let digest = hash(result);
+                if self.results.len() < n || self.results.contains_key(&digest) {
+                    self.results.insert(digest, result.clone());
+                }
+                digest
+            }
+        };
+        let vote = (response.at, digest);
+        self.votes.insert(from, vote);
+        let all = self.votes.len() == n && self.votes.values().all(|other| *other == vote);
+        all.then(|| self.results.get(&digest).cloned()).flatten()
+    }
+}
+
+impl Client {
+    /// A client. Its first number comes from the clock that it is first stepped with, which must not have run backwards
+    /// since an earlier life.
+    ///
+    /// # Errors
+    /// When a bound of the configuration does not hold.
+    pub fn new(config: Config, keyring: Arc<Keyring>) -> Result<Self, ConfigError> {
+        config.check()?;
+        let mut client = Self {
+            roster: keyring.roster(),
+            now: Time::ZERO,
+            instance: Instance::FIRST,
+            init: None,
+            show_init: false,
+            aborts: Aborts::of(Instance::FIRST),
+            last: 0,
+            requests: BTreeMap::new(),
+            fresh: Vec::new(),
+            panic_at: None,
+            backup: None,
+            switches: 0,
+            config,
+            keyring,
+        };
+        client.open_backup();
+        Ok(client)
+    }
+
+    fn kind(&self) -> Kind {
+        self.config.composition.kind(self.instance)
+    }
+
+    /// How long a commit may take (§4.2: 3Δ; §5.2: 2Δ). In a Backup this client's inner one is patient instead.
+    fn patience(&self) -> Duration {
+        match self.kind() {
+            Kind::Quorum => self.config.delta * 2,
+            Kind::ZLight => self.config.delta * 3,
+            Kind::Backup => self.config.delta * 8,
+        }
+    }
+
+    fn open_backup(&mut self) {
+        self.backup = None;
+        if self.kind() == Kind::Backup {
+            let keyring = Arc::new(self.keyring.scoped(self.instance.0));
+            // The configuration was checked.
+            if let Ok(client) = hedgerow_pbft::Client::new(self.config.backup.clone(), keyring) {
+                self.backup = Some((Box::new(client), Outbox::new(hedgerow_base::Lsn::ZERO)));
+            }
+        }
+    }
+
+    fn invoke(&mut self, ticket: u64, operation: Bytes) {
+        assert!(
+            operation.len() <= MAX_OPERATION,
+            "the application invoked an operation that is larger than the protocol carries"
+        );
+        if self.last == 0 {
+            self.last = self.now.0 / 1000;
+        }
+        self.last += 1;
+        let number = self.last;
+        let request = Request {
+            number,
+            time_ms: self.now.as_millis(),
+            operation,
+        };
+        let patience = self.patience();
+        self.requests.insert(
+            number,
+            Invocation {
+                ticket,
+                request: Sealed::new(request, Sealing::Authenticator, &self.keyring),
+                votes: BTreeMap::new(),
+                results: BTreeMap::new(),
+                due: self.now.plus(patience),
+                patience,
+            },
+        );
+        self.fresh.push(number);
+    }
+
+    fn on_message(&mut self, from: NodeId, message: Message, out: &mut Out) {
+        match message {
+            Message::Responses(responses) => {
+                self.on_responses(responses.origin(), responses.value(), out);
+            }
+            Message::Abort(abort) => {
+                let composition = self.config.composition;
+                if let Some(init) = self.aborts.add(abort, composition, self.roster) {
+                    self.enter(Arc::new(init), true);
+                }
+            }
+            Message::Init(init)
+                if init.instance > self.instance
+                    && extract(self.config.composition, self.roster, &init).is_ok() =>
+            {
+                self.enter(init, false);
+            }
+            Message::Backup(instance, message) => {
+                if instance == self.instance
+                    && let Some((inner, inner_out)) = &mut self.backup
+                {
+                    inner.step(self.now, Input::Message { from, message }, inner_out);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn on_responses(&mut self, from: NodeId, responses: &Responses, out: &mut Out) {
+        if responses.instance != self.instance || self.kind() == Kind::Backup {
+            return;
+        }
+        for response in responses.list.iter() {
+            let Some(invocation) = self.requests.get_mut(&response.number) else {
+                continue;
+            };
+            if let Some(result) = invocation.hear(from, response, self.roster.n()) {
+                // The instance has begun everywhere.
+                self.show_init = false;
+                self.complete(response.number, &result, out);
+            }
+        }
+    }
+
+    fn complete(&mut self, number: u64, result: &Bytes, out: &mut Out) {
+        if let Some(invocation) = self.requests.remove(&number) {
+            out.emit(Event::Completed {
+                ticket: invocation.ticket,
+                reply: result.to_vec(),
+            });
+        }
+    }
+
+    /// The present instance is over: what is not committed is invoked in the next one, with its init history (§3.3).
+    fn enter(&mut self, init: Arc<Init>, mine: bool) {
+        self.instance = init.instance;
+        self.init = Some(init);
+        self.show_init = mine || self.kind() == Kind::Backup;
+        self.aborts = Aborts::of(self.instance);
+        self.panic_at = None;
+        self.switches += 1;
+        self.open_backup();
+        let (now, patience) = (self.now, self.patience());
+        for invocation in self.requests.values_mut() {
+            invocation.votes.clear();
+            invocation.results.clear();
+            invocation.patience = patience;
+            invocation.due = now.plus(patience);
+        }
+        self.fresh = self.requests.keys().copied().collect();
+    }
+
+    /// Says requests, new ones or again.
+    fn say(&mut self, numbers: &[u64], everywhere: bool, out: &mut Out) {
+        if self.kind() == Kind::Backup {
+            for number in numbers {
+                self.invoke_backup(*number);
+            }
+            return;
+        }
+        let to = match self.kind() {
+            Kind::ZLight if !everywhere => {
+                Target::Node(self.config.composition.leader(self.instance, self.roster))
+            }
+            _ => Target::Others,
+        };
+        if self.show_init
+            && let Some(init) = &self.init
+        {
+            out.send(Target::Others, Message::Init(init.clone()));
+        }
+        let (mut part, mut bytes) = (Vec::new(), 0);
+        for number in numbers {
+            let Some(invocation) = self.requests.get(number) else {
+                continue;
+            };
+            let size = invocation.request.body().len();
+            if part.len() >= MAX_BATCH || (bytes + size > MAX_BATCH_BYTES && !part.is_empty()) {
+                let full: Vec<_> = core::mem::take(&mut part);
+                out.send(to, Message::Requests(self.instance, full.into()));
+                bytes = 0;
+            }
+            bytes += size;
+            part.push(invocation.request.clone());
+        }
+        if !part.is_empty() {
+            out.send(to, Message::Requests(self.instance, part.into()));
+        }
+    }
+
+    fn invoke_backup(&mut self, number: u64) {
+        let Some(invocation) = self.requests.get(&number) else {
+            return;
+        };
+        let request = invocation.request.value().clone();
+        let init = self.init.as_deref().filter(|_| self.show_init);
+        let operation = backup_operation(Some(request), init);
+        if let Some((inner, out)) = &mut self.backup {
+            let command = Command::Invoke {
+                ticket: number,
+                operation,
+            };
+            inner.step(self.now, Input::Command(command), out);
+        }
+    }
+
+    /// Lets the inner client work, and takes its results.
+    fn drive_backup(&mut self, out: &mut Out) {
+        let Some((inner, inner_out)) = &mut self.backup else {
+            return;
+        };
+        if inner.deadline().is_some_and(|due| due <= self.now) {
+            inner.step(self.now, Input::Deadline, inner_out);
+        }
+        inner.settle(self.now, inner_out);
+        let effects: Vec<_> = inner_out.drain().collect();
+        let mut results = Vec::new();
+        for effect in effects {
+            match effect {
+                Effect::Send { to, message, .. } => {
+                    out.send(to, Message::Backup(self.instance, message));
+                }
+                Effect::Emit {
+                    event: Event::Completed { ticket, reply },
+                    ..
+                } => results.push((ticket, reply)),
+                _ => {}
+            }
+        }
+        for (number, reply) in results {
+            match BackupReply::try_from_slice(&reply) {
+                Ok(BackupReply::Committed(result)) => {
+                    self.show_init = false;
+                    self.complete(number, &result, out);
+                }
+                // It is over, or has not begun: the replicas' ABORTs say what comes next.
+                Ok(BackupReply::Aborted) | Err(_) => {
+                    self.panic_at.get_or_insert(self.now);
+                    self.fresh.push(number);
+                }
+            }
+        }
+    }
+
+    /// P1: says that nothing goes on, and its requests again.
+    fn on_deadline(&mut self, out: &mut Out) {
+        let now = self.now;
+        let late: Vec<_> = self
+            .requests
+            .iter()
+            .filter(|(_, invocation)| invocation.due <= now)
+            .map(|(&number, _)| number)
+            .collect();
+        let due = self.panic_at.is_some_and(|at| at <= now);
+        if late.is_empty() && !due {
+            return;
+        }
+        self.panic_at = None;
+        for number in &late {
+            if let Some(invocation) = self.requests.get_mut(number) {
+                invocation.patience = (invocation.patience * 2).min(self.config.delta * 20);
+                invocation.due = now.plus(invocation.patience);
+            }
+        }
+        let panic = Panic {
+            instance: self.instance,
+        };
+        let sealed = Sealed::new(panic, Sealing::Authenticator, &self.keyring);
+        if self.show_init
+            && self.kind() == Kind::Backup
+            && let Some(init) = &self.init
+        {
+            out.send(Target::Others, Message::Init(init.clone()));
+        }
+        if self.kind() != Kind::Backup {
+            self.say(&late, true, out);
+        }
+        out.send(Target::Others, Message::Panic(sealed));
+    }
+}
+
+impl Machine<Abstract> for Client {
+    fn step(&mut self, now: Time, input: Input<Abstract>, out: &mut Out) {
+        self.now = self.now.max(now);
+        match input {
+            Input::Message { from, message } => self.on_message(from, message, out),
+            Input::Command(Command::Invoke { ticket, operation }) => self.invoke(ticket, operation),
+            // Ordered like an operation: a history that is not final answers no query.
+            Input::Command(Command::Read { ticket, query }) => self.invoke(ticket, query),
+            Input::Deadline => self.on_deadline(out),
+            Input::Command(_) | Input::Rejected { .. } | Input::Durable(_) => {}
+        }
+    }
+
+    fn settle(&mut self, now: Time, out: &mut Out) {
+        self.now = self.now.max(now);
+        let fresh = core::mem::take(&mut self.fresh);
+        if !fresh.is_empty() {
+            self.say(&fresh, false, out);
+        }
+        self.drive_backup(out);
+    }
+
+    fn deadline(&self) -> Option<Time> {
+        let requests = self.requests.values().map(|invocation| invocation.due);
+        let inner = self.backup.as_ref().and_then(|(inner, _)| inner.deadline());
+        requests.chain(self.panic_at).chain(inner).min()
+    }
+
+    /// So many that no number falls out of the replicas' window while it waits.
+    fn credit(&self) -> usize {
+        let spread = self
+            .requests
+            .keys()
+            .next()
+            .map_or(0, |oldest| self.last - oldest);
+        let room = self.config.client_window.saturating_sub(spread + 1);
+        self.config
+            .client_outstanding
+            .saturating_sub(self.requests.len())
+            .min(usize::try_from(room).unwrap_or(usize::MAX))
+    }
+
+    fn snapshot(&self) -> Snapshot {
+        Snapshot {
+            phase: Phase::Client,
+            view: View(self.instance.0),
+            primary: self.config.composition.leader(self.instance, self.roster),
+            decided: Slot::ZERO,
+            executed: Slot::ZERO,
+            stable: Slot::ZERO,
+            pending: self.requests.len(),
+            view_changes: self.switches,
+            heard: NodeSet::EMPTY,
+        }
+    }
+}

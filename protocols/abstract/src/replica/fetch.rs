@@ -1,0 +1,199 @@
+//! Missing batches (§4.4, the state-transfer optimization): an init history is known by its digests; who lacks a batch of
+//! it asks the others. Each is vouched for by f + 1 ABORTs, so that a correct replica has it.
+
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    vec::Vec,
+};
+
+use hedgerow_base::{Digest, NodeId, NodeSet, Slot, Time};
+use hedgerow_machine::Target;
+use hedgerow_ordering::{Batch, Event};
+
+use super::{Out, Replica};
+use crate::{
+    abort::Origin,
+    codec::{decode_batch, put_batch},
+    history::{chain, entry_digest},
+    messages::{Fetch, Fetched, MAX_FETCH, Message},
+};
+
+/// How many bytes of batches one answer carries, unless it is a single one.
+const ANSWER_BYTES: usize = 2 << 20;
+
+#[derive(Debug, Default)]
+pub(super) struct Fetching {
+    goal: Option<Origin>,
+    due: Option<Time>,
+    /// Up to which slot was asked for.
+    until: Slot,
+    /// What came, by slot and digest, with who said so.
+    found: BTreeMap<Slot, BTreeMap<Digest, (Batch, NodeSet)>>,
+    tokens: u64,
+    loads: BTreeMap<u64, NodeId>,
+    answers: BTreeMap<NodeId, Vec<Fetched>>,
+}
+
+impl Fetching {
+    pub(super) fn stop(&mut self) {
+        self.goal = None;
+        self.due = None;
+        self.found.clear();
+    }
+
+    pub(super) fn due(&self) -> Option<Time> {
+        self.goal.as_ref().and(self.due)
+    }
+}
+
+impl Replica {
+    /// Makes the history the one that ends at the origin's target: rolls back what differs, fetches what is missing.
+    pub(super) fn fetch_towards(&mut self, origin: Origin, out: &mut Out) {
+        self.fetch.stop();
+        let target = origin.target;
+        let common = if self.history.has(target) {
+            target.slot
+        } else {
+            let known = origin.through.iter().rev();
+            let known = known.filter(|point| self.history.has(**point));
+            let common = known.map(|point| point.slot).next();
+            common.unwrap_or_default().max(self.finished)
+        };
+        self.roll_back(common, true, out);
+        self.fetch.goal = Some(origin);
+        self.fetch.until = Slot::ZERO;
+        self.drive_fetch(out);
+    }
+
+    pub(super) fn drive_fetch(&mut self, out: &mut Out) {
+        let Some(origin) = self.fetch.goal.clone() else {
+            return;
+        };
+        self.take_found(&origin, out);
+        let head = self.history.head();
+        if head == origin.target {
+            self.fetch.stop();
+            self.adopted(&origin, out);
+            return;
+        }
+        if head.slot >= origin.target.slot {
+            // Others vouched for batches that do not lead there.
+            self.roll_back(self.finished, true, out);
+        }
+        let late = self.fetch.due.is_none_or(|due| due <= self.now);
+        let more = self.history.head().slot >= self.fetch.until;
+        if late || more {
+            let from = self.history.head().slot.next();
+            let count = origin.target.slot.next().since(from).min(MAX_FETCH);
+            self.fetch.until = from.plus(count).previous();
+            self.fetch.due = Some(self.now.plus(self.config.retry));
+            out.send(Target::Others, Message::Fetch(Fetch { from, count }));
+        }
+    }
+
+    /// Logs what was found, as far as it is sure: it leads to a point of the proof, or f + 1 say so.
+    fn take_found(&mut self, origin: &Origin, out: &mut Out) {
+        let through: BTreeSet<_> = origin.through.iter().collect();
+        let first = origin.through.first().map(|point| point.slot);
+        while self.history.head().slot < origin.target.slot {
+            let head = self.history.head();
+            let slot = head.slot.next();
+            let Some(found) = self.fetch.found.get(&slot) else {
+                return;
+            };
+            let proved = first.is_some_and(|first| first <= slot);
+            let sure = found.iter().find(|(digest, (_, who))| {
+                if proved {
+                    through.contains(&chain(head, **digest))
+                } else {
+                    who.len() >= self.roster.weak()
+                }
+            });
+            let Some((_, (batch, _))) = sure else {
+                return;
+            };
+            let batch = batch.clone();
+            self.fetch.found.remove(&slot);
+            self.log(batch, out);
+        }
+    }
+
+    pub(super) fn on_fetched(&mut self, from: NodeId, list: Vec<Fetched>, out: &mut Out) {
+        if self.fetch.goal.is_none() {
+            return;
+        }
+        let next = self.history.head().slot.next();
+        for Fetched { slot, batch } in list {
+            let near = slot >= next && slot.since(next) < MAX_FETCH;
+            let Some(batch) = decode_batch(&batch).filter(|batch| near && batch.slot == slot)
+            else {
+                continue;
+            };
+            let found = self.fetch.found.entry(slot).or_default();
+            let digest = entry_digest(batch.time_ms, &batch.operations);
+            if found.len() <= self.roster.n() || found.contains_key(&digest) {
+                let known = found.entry(digest).or_insert((batch, NodeSet::EMPTY));
+                known.1.insert(from);
+            }
+        }
+        self.drive_fetch(out);
+    }
+
+    pub(super) fn on_fetch(&mut self, from: NodeId, fetch: Fetch, out: &mut Out) {
+        self.fetch.loads.retain(|_, who| *who != from);
+        for ahead in 0..fetch.count.min(MAX_FETCH) {
+            let slot = fetch.from.plus(ahead);
+            if let Some(entry) = self.history.get(slot) {
+                let batch = entry.batch.clone();
+                self.answer_fetch(from, &batch);
+            } else if slot > Slot::ZERO
+                && slot <= self.history.base().slot
+                && self.fetch.loads.len() < self.config.loads
+            {
+                self.fetch.tokens += 1;
+                let token = self.fetch.tokens;
+                self.fetch.loads.insert(token, from);
+                out.emit(Event::Load { token, slot });
+            }
+        }
+    }
+
+    pub(super) fn on_loaded(&mut self, token: u64, slot: Slot, batch: Option<Batch>) {
+        let Some(from) = self.fetch.loads.remove(&token) else {
+            return;
+        };
+        if let Some(batch) = batch.filter(|batch| batch.slot == slot) {
+            self.answer_fetch(from, &batch);
+        }
+    }
+
+    fn answer_fetch(&mut self, to: NodeId, batch: &Batch) {
+        let mut bytes = Vec::new();
+        put_batch(batch, &mut bytes);
+        let answers = self.fetch.answers.entry(to).or_default();
+        if answers.len() < 4 * MAX_FETCH as usize {
+            answers.push(Fetched {
+                slot: batch.slot,
+                batch: bytes.into(),
+            });
+        }
+    }
+
+    pub(super) fn flush_fetched(&mut self, out: &mut Out) {
+        for (to, answers) in core::mem::take(&mut self.fetch.answers) {
+            let (mut part, mut bytes) = (Vec::new(), 0);
+            for answer in answers {
+                let size = answer.batch.len();
+                let full = part.len() >= MAX_FETCH as usize || bytes + size > ANSWER_BYTES;
+                if full && !part.is_empty() {
+                    let message = Message::Fetched(core::mem::take(&mut part));
+                    out.send(Target::Node(to), message);
+                    bytes = 0;
+                }
+                bytes += size;
+                part.push(answer);
+            }
+            out.send(Target::Node(to), Message::Fetched(part));
+        }
+    }
+}

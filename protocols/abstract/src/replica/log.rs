@@ -1,0 +1,109 @@
+//! Logging and rolling back (§3: LH, t[c]).
+
+use bytes::Bytes;
+use hedgerow_base::{Lsn, NodeId, Slot};
+use hedgerow_clients::Numbers;
+use hedgerow_ordering::{Batch, Event};
+
+use super::{Out, Replica};
+use crate::{history::Point, record::Record};
+
+impl Replica {
+    /// Whether a client's number may still be logged.
+    pub(super) fn is_fresh(&self, client: NodeId, number: u64) -> bool {
+        self.numbers
+            .get(&client)
+            .is_none_or(|used| used.is_fresh(number))
+    }
+
+    fn use_numbers(&mut self, batch: &Batch) {
+        let window = self.config.client_window;
+        for op in batch.operations.iter() {
+            let used = self
+                .numbers
+                .entry(op.client)
+                .or_insert_with(|| Numbers::new(window));
+            used.take(op.number);
+        }
+    }
+
+    /// Whether the history may grow before the next checkpoint.
+    pub(super) fn has_room(&self) -> bool {
+        (self.history.len() as u64) < self.config.history
+    }
+
+    /// Logs a batch in the next slot: on disk, and to the application.
+    pub(super) fn log(&mut self, batch: Batch, out: &mut Out) {
+        let lsn = out.persist(Record::Logged(batch.clone()));
+        self.log_at(batch, lsn, out);
+    }
+
+    /// The same for a batch that the log has otherwise.
+    pub(super) fn log_at(&mut self, batch: Batch, lsn: Lsn, out: &mut Out) {
+        self.use_numbers(&batch);
+        self.history.push(batch.clone(), lsn);
+        out.emit(Event::Execute(batch));
+    }
+
+    /// What comes after `slot` is void. `write` says whether the log must hear of it.
+    pub(super) fn roll_back(&mut self, slot: Slot, write: bool, out: &mut Out) {
+        if self.history.head().slot <= slot {
+            return;
+        }
+        assert!(
+            slot >= self.finished,
+            "slot {} is final, and would be rolled back to {slot}",
+            self.finished
+        );
+        if write {
+            out.persist(Record::Truncated(slot));
+        }
+        self.history.truncate(slot);
+        self.executed = self.executed.min(slot);
+        self.rebuild_clients();
+        self.rollbacks += 1;
+        out.emit(Event::Rollback(slot));
+    }
+
+    /// Brings the tables to what the history says.
+    pub(super) fn rebuild_clients(&mut self) {
+        self.clients = self.base_clients.clone();
+        self.numbers = self.base_clients.numbers();
+        let entries: alloc::vec::Vec<_> = self
+            .history
+            .iter()
+            .map(|entry| (entry.batch.clone(), entry.chain, entry.outcome.clone()))
+            .collect();
+        for (batch, chain, outcome) in entries {
+            self.use_numbers(&batch);
+            if let Some((replies, _)) = outcome {
+                let at = Point {
+                    slot: batch.slot,
+                    chain,
+                };
+                remember(&mut self.clients, &batch, at, &replies);
+            }
+        }
+    }
+
+    /// Everything up to `slot` is final.
+    pub(super) fn finish(&mut self, slot: Slot, out: &mut Out) {
+        if slot > self.finished {
+            self.finished = slot;
+            out.emit_after(out.last(), Event::Final(slot));
+        }
+    }
+}
+
+/// Remembers the replies of a batch, each with the point at which it was given.
+pub(super) fn remember(
+    clients: &mut hedgerow_clients::Clients,
+    batch: &Batch,
+    at: Point,
+    replies: &[Bytes],
+) {
+    for (op, reply) in batch.operations.iter().zip(replies) {
+        let remembered = hedgerow_wire::encode(&(at, reply));
+        clients.executed(op.client, op.number, remembered.into());
+    }
+}

@@ -1,0 +1,224 @@
+//! From the log to a replica that keeps what it said.
+
+use alloc::{collections::BTreeMap, sync::Arc, vec::Vec};
+
+use bytes::Bytes;
+use hedgerow_base::{Lsn, NodeId, Slot, Time};
+use hedgerow_clients::Clients;
+use hedgerow_crypto::Keyring;
+use hedgerow_ordering::{Batch, Event};
+
+use super::{
+    Out, Replica, Stage, checkpoint::Checkpoints, fetch::Fetching, start::Start,
+    switching::Switching, zlight::ZLight,
+};
+use crate::{
+    composition::{Instance, Kind},
+    config::{Config, ConfigError},
+    history::{History, Point},
+    messages::Init,
+    record::Record,
+};
+
+/// Why a replica can't be built from its log.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RecoverError {
+    /// A bound of the configuration does not hold.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The keyring belongs to a member that is not a replica.
+    #[error("member {0} is not a validator of this network")]
+    NotReplica(NodeId),
+    /// The application has less than the log builds on, or more than the log knows.
+    #[error(
+        "the application has executed slots up to {executed}, which does not fit to the log, whose first checkpoint is at \
+         {log}: delete the log and the application's data, and the validator rejoins from its peers"
+    )]
+    Application {
+        /// The last slot that the application has executed.
+        executed: Slot,
+        /// The first checkpoint in the log.
+        log: Slot,
+    },
+    /// A record contradicts others or can't be read.
+    #[error(
+        "the record at {0} is corrupt: restore the disk, or delete the log and the application's data"
+    )]
+    Corrupt(Lsn),
+}
+
+/// What the log says, read in order.
+#[derive(Default)]
+struct Story {
+    instance: Instance,
+    init: Option<Arc<Init>>,
+    stopped: bool,
+    silent: Instance,
+    mute: Instance,
+    entries: Vec<(Batch, Lsn)>,
+    stables: Vec<(Point, Bytes, Lsn)>,
+    inner: Vec<(Lsn, hedgerow_pbft::Record)>,
+    entered: Lsn,
+    begun: Option<Slot>,
+}
+
+impl Story {
+    fn read(&mut self, lsn: Lsn, record: Record) -> Result<(), RecoverError> {
+        match record {
+            Record::Logged(batch) => {
+                let last = self.entries.last().map(|(batch, _)| batch.slot);
+                if last.is_some_and(|last| batch.slot != last.next()) {
+                    return Err(RecoverError::Corrupt(lsn));
+                }
+                self.entries.push((batch, lsn));
+            }
+            Record::Truncated(slot) => self.entries.retain(|(batch, _)| batch.slot <= slot),
+            Record::Stopped(instance) if instance == self.instance => self.stopped = true,
+            Record::Stopped(_) => {}
+            Record::Entered { init, .. } => {
+                if init.instance != self.instance {
+                    self.instance = init.instance;
+                    self.stopped = false;
+                    self.inner.clear();
+                    self.begun = None;
+                }
+                self.init = Some(init);
+                self.entered = lsn;
+            }
+            Record::Stable { at, clients } => self.stables.push((at, clients, lsn)),
+            Record::Backup {
+                instance,
+                lsn: inner,
+                record,
+            } => {
+                if instance == self.instance {
+                    self.inner.push((inner, *record));
+                }
+            }
+            Record::Begun(slot) => self.begun = Some(slot),
+            Record::Silent { below, mute } => {
+                self.silent = self.silent.max(below);
+                self.mute = self.mute.max(mute);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Replica {
+    /// The replica whose log holds `records`, oldest first, each with its position; the outbox that it is stepped with
+    /// must begin after the last of them. `executed` is the last slot that the application has executed and kept, which
+    /// is final. It is given the slots after the newest checkpoint that is not beyond it.
+    ///
+    /// # Errors
+    /// When the log and the application do not fit together.
+    pub fn recover(
+        config: Config,
+        keyring: Arc<Keyring>,
+        records: impl IntoIterator<Item = (Lsn, Record)>,
+        executed: Slot,
+    ) -> Result<Self, RecoverError> {
+        config.check()?;
+        if !keyring.roster().contains(keyring.me()) {
+            return Err(RecoverError::NotReplica(keyring.me()));
+        }
+        let mut story = Story {
+            instance: Instance::FIRST,
+            ..Story::default()
+        };
+        let mut blank = true;
+        for (lsn, record) in records {
+            blank = false;
+            story.read(lsn, record)?;
+        }
+        let mut clients = Clients::new(config.client_window, config.client_reply_bytes);
+        let mut base = Point::default();
+        if let Some((at, table, lsn)) = story.stables.iter().rfind(|(at, ..)| at.slot <= executed) {
+            clients
+                .restore(table)
+                .map_err(|_| RecoverError::Corrupt(*lsn))?;
+            base = *at;
+        }
+        let kind = config.composition.kind(story.instance);
+        if kind == Kind::Backup {
+            // What a Backup has logged comes again from the protocol inside.
+            let first = (story.instance == Instance::FIRST).then_some(Slot::ZERO);
+            if let Some(begun) = story.begun.or(first) {
+                story.entries.retain(|(batch, _)| batch.slot <= begun);
+            }
+        }
+        let mut history = History::from_base(base);
+        for (batch, lsn) in story.entries {
+            if batch.slot > history.head().slot {
+                if batch.slot != history.head().slot.next() {
+                    let log = story.stables.first().map_or(Slot::ZERO, |(at, ..)| at.slot);
+                    return Err(RecoverError::Application { executed, log });
+                }
+                history.push(batch, lsn);
+            }
+        }
+        let mut checkpoint = Checkpoints::default();
+        checkpoint.entered = story.entered;
+        for (at, _, lsn) in &story.stables {
+            checkpoint.note_stable(at.slot, *lsn);
+        }
+        let mut replica = Self {
+            roster: keyring.roster(),
+            me: keyring.me(),
+            now: Time::ZERO,
+            instance: story.instance,
+            stage: if story.stopped && kind != Kind::Backup {
+                Stage::Stopped
+            } else {
+                Stage::Active
+            },
+            init: story.init,
+            silent: story.silent,
+            mute: story.mute,
+            start: Start::asking(blank),
+            resumed: false,
+            finished: base.slot.max(executed.min(history.head().slot)),
+            history,
+            base_clients: clients.clone(),
+            numbers: clients.numbers(),
+            clients,
+            executed: base.slot,
+            rollbacks: 0,
+            zlight: ZLight::default(),
+            backup: None,
+            checkpoint,
+            switching: Switching::of(story.instance),
+            fetch: Fetching::default(),
+            responses: BTreeMap::new(),
+            waiting: Vec::new(),
+            shown: BTreeMap::new(),
+            switches: 0,
+            config,
+            keyring,
+        };
+        replica.rebuild_clients();
+        if kind == Kind::Backup {
+            replica.resume_backup(story.inner);
+        }
+        Ok(replica)
+    }
+
+    /// Gives the history to the application again, once.
+    pub(super) fn resume(&mut self, out: &mut Out) {
+        if self.kind() == Kind::Backup {
+            // What it logs in this instance is logged again, as the protocol inside decides it again.
+            out.persist(Record::Truncated(self.history.head().slot));
+        }
+        let batches: Vec<_> = self
+            .history
+            .iter()
+            .map(|entry| entry.batch.clone())
+            .collect();
+        for batch in batches {
+            out.emit(Event::Execute(batch));
+        }
+        if self.finished > self.history.base().slot {
+            out.emit(Event::Final(self.finished));
+        }
+    }
+}

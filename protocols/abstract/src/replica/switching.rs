@@ -1,0 +1,276 @@
+//! From one instance to the next (§4.2, §6.3): panic, ABORT, init history. Clients can do it; replicas do it, too, when
+//! they see that an instance is over, so that it needs no client.
+
+use alloc::{sync::Arc, vec::Vec};
+
+use hedgerow_base::{NodeId, Time};
+use hedgerow_crypto::{Sealed, Sealing};
+use hedgerow_machine::Target;
+use hedgerow_wire::List;
+
+use super::{Out, Replica, Stage, zlight::ZLight};
+use crate::{
+    abort::{Aborts, Origin, extract},
+    composition::{Instance, Kind},
+    messages::{Abort, Init, Message, Panic, is_member},
+    record::Record,
+};
+
+#[derive(Debug, Default)]
+pub(super) struct Switching {
+    aborts: Aborts,
+    mine: Option<Sealed<Abort>>,
+    /// When to say again that it has stopped.
+    again: Option<Time>,
+    /// The proof of the next instance, and when to show it though it is the leader's to do so.
+    ready: Option<Init>,
+    ready_due: Option<Time>,
+    /// It is to stop as soon as it has its init history.
+    stop_wanted: bool,
+}
+
+impl Switching {
+    pub(super) const fn of(instance: Instance) -> Self {
+        Self {
+            aborts: Aborts::of(instance),
+            mine: None,
+            again: None,
+            ready: None,
+            ready_due: None,
+            stop_wanted: false,
+        }
+    }
+
+    pub(super) fn due(&self) -> Option<Time> {
+        [self.again, self.ready_due].into_iter().flatten().min()
+    }
+}
+
+impl Replica {
+    /// A client or replica sees no progress.
+    pub(super) fn on_panic(&mut self, origin: NodeId, instance: Instance, out: &mut Out) {
+        if instance < self.instance {
+            self.show_init(origin, out);
+        } else if instance == self.instance {
+            if self.kind() != Kind::Backup {
+                self.stop(out);
+            }
+            self.show_abort(origin, out);
+        }
+    }
+
+    /// The instance is over for this replica.
+    pub(super) fn give_up(&mut self, out: &mut Out) {
+        if self.kind() != Kind::Backup {
+            self.stop(out);
+        }
+    }
+
+    /// Stops the instance: from here on its history does not change (P2).
+    pub(super) fn stop(&mut self, out: &mut Out) {
+        match self.stage {
+            Stage::Stopped => return,
+            Stage::Adopting => {
+                self.switching.stop_wanted = true;
+                return;
+            }
+            Stage::Active => {}
+        }
+        self.stage = Stage::Stopped;
+        self.switches += 1;
+        out.persist(Record::Stopped(self.instance));
+        self.say_stopped(out);
+    }
+
+    /// Tells the other replicas that it has stopped, with its ABORT, and asks for theirs.
+    pub(super) fn say_stopped(&mut self, out: &mut Out) {
+        self.switching.again = Some(self.now.plus(self.config.retry));
+        let abort = (!self.is_mute()).then(|| self.abort());
+        if let Some(abort) = abort.clone() {
+            out.send_after(out.last(), Target::Others, Message::Abort(abort));
+        }
+        let panic = Panic {
+            instance: self.instance,
+        };
+        let sealed = Sealed::new(panic, Sealing::Authenticator, &self.keyring);
+        out.send(Target::Others, Message::Panic(sealed));
+        if let Some(abort) = abort {
+            self.on_abort(abort, out);
+        }
+    }
+
+    /// Whether an ABORT of the present instance would be of a history that this replica does not know any more.
+    fn is_mute(&self) -> bool {
+        self.instance <= self.mute && self.kind() != Kind::Backup
+    }
+
+    /// This replica's ABORT of the present instance, which it has stopped.
+    fn abort(&mut self) -> Sealed<Abort> {
+        if let Some(mine) = &self.switching.mine {
+            return mine.clone();
+        }
+        let (base, suffix) = match self.kind() {
+            Kind::Backup => (self.history.head(), Vec::new()),
+            Kind::Quorum | Kind::ZLight => (self.history.base(), self.history.digests()),
+        };
+        let abort = Abort {
+            instance: self.instance,
+            base,
+            suffix: List::new(suffix).unwrap_or_default(),
+        };
+        let sealed = Sealed::new(abort, Sealing::Signature, &self.keyring);
+        self.switching.mine = Some(sealed.clone());
+        sealed
+    }
+
+    /// Shows the ABORT to one that wants it, not too often.
+    pub(super) fn show_abort(&mut self, to: NodeId, out: &mut Out) {
+        if self.stage == Stage::Stopped && !self.is_mute() && self.may_show(to) {
+            let abort = self.abort();
+            out.send_after(out.last(), Target::Node(to), Message::Abort(abort));
+        }
+    }
+
+    /// Shows what the present instance began with to one that is behind, not too often.
+    pub(super) fn show_init(&mut self, to: NodeId, out: &mut Out) {
+        if let Some(init) = self.init.clone()
+            && self.may_show(to)
+        {
+            out.send_after(out.last(), Target::Node(to), Message::Init(init));
+        }
+    }
+
+    fn may_show(&mut self, to: NodeId) -> bool {
+        let (now, spacing) = (self.now, self.config.retry / 4);
+        let may = to != self.me
+            && is_member(to, self.keyring.members())
+            && self
+                .shown
+                .get(&to)
+                .is_none_or(|last| last.plus(spacing) <= now);
+        if may {
+            self.shown.insert(to, now);
+        }
+        may
+    }
+
+    pub(super) fn on_abort(&mut self, abort: Sealed<Abort>, out: &mut Out) {
+        let (origin, instance) = (abort.origin(), abort.value().instance);
+        if instance < self.instance {
+            self.show_init(origin, out);
+            return;
+        }
+        if instance > self.instance {
+            return;
+        }
+        let composition = self.config.composition;
+        if let Some(init) = self.switching.aborts.add(abort, composition, self.roster)
+            && self.switching.ready.is_none()
+        {
+            self.switching.ready = Some(init);
+            self.switching.ready_due = Some(self.now.plus(self.config.delta * 2));
+        }
+        // Without that replica nothing commits in this instance any more.
+        self.give_up(out);
+    }
+
+    /// Begins the next instance once its proof is complete: its leader at once, the others when the leader does not.
+    pub(super) fn drive_switching(&mut self, out: &mut Out) {
+        let now = self.now;
+        let next = self.instance.next();
+        let leads = self.config.composition.leader(next, self.roster) == self.me;
+        let due = self.switching.ready_due.is_some_and(|due| due <= now);
+        if (leads || due)
+            && self.stage == Stage::Stopped
+            && let Some(init) = self.switching.ready.clone()
+        {
+            let init = Arc::new(init);
+            out.send(Target::Others, Message::Init(init.clone()));
+            self.on_init(&init, out);
+            return;
+        }
+        if self.stage == Stage::Stopped
+            && !self.start.is_asking()
+            && self.switching.again.is_none_or(|again| again <= now)
+        {
+            self.say_stopped(out);
+        }
+    }
+
+    /// A later instance begins.
+    pub(super) fn on_init(&mut self, init: &Arc<Init>, out: &mut Out) {
+        if init.instance <= self.instance {
+            return;
+        }
+        let Ok(origin) = extract(self.config.composition, self.roster, init) else {
+            return;
+        };
+        // What is final here is part of every init history.
+        if origin.target.slot < self.finished {
+            return;
+        }
+        self.enter(init.clone());
+        if self.kind() == Kind::Backup {
+            // Its order says with which history it begins.
+            self.checkpoint.entered = out.persist(Record::Entered {
+                init: init.clone(),
+                adopted: false,
+            });
+            self.stage = Stage::Active;
+            self.begin_backup();
+        } else {
+            self.fetch_towards(origin, out);
+        }
+    }
+
+    /// The state of an instance that begins.
+    pub(super) fn enter(&mut self, init: Arc<Init>) {
+        self.instance = init.instance;
+        self.init = Some(init);
+        self.stage = Stage::Adopting;
+        self.zlight = ZLight::default();
+        self.backup = None;
+        self.waiting.clear();
+        self.responses.clear();
+        self.shown.clear();
+        self.checkpoint.restart();
+        self.switching = Switching::of(self.instance);
+        self.fetch.stop();
+    }
+
+    /// The history is the init history.
+    pub(super) fn adopted(&mut self, origin: &Origin, out: &mut Out) {
+        debug_assert_eq!(self.history.head(), origin.target);
+        if self.kind() == Kind::Backup {
+            self.backup_adopted(origin, out);
+            return;
+        }
+        self.stage = Stage::Active;
+        self.write_instance(out);
+        if self.switching.stop_wanted || self.instance <= self.silent {
+            self.stop(out);
+        }
+    }
+
+    /// Writes down which instance this is.
+    pub(super) fn write_instance(&mut self, out: &mut Out) {
+        if let Some(init) = self.init.clone() {
+            self.checkpoint.entered = out.persist(Record::Entered {
+                init,
+                adopted: self.kind() != Kind::Backup && self.stage != Stage::Adopting,
+            });
+        }
+        if self.stage == Stage::Stopped && self.kind() != Kind::Backup {
+            out.persist(Record::Stopped(self.instance));
+        }
+        if self.silent > Instance::default() {
+            out.persist(Record::Silent {
+                below: self.silent,
+                mute: self.mute,
+            });
+        }
+        if self.init.is_none() {
+            self.checkpoint.entered = out.last();
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! The compositions of Abstract as the simulator sees them.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use hedgerow_abstract::{AbstractCodec, Composition, Config, Message, Record, chain};
+use hedgerow_base::NodeId;
+use hedgerow_crypto::Keyring;
+use hedgerow_machine::{Codec, Machine};
+use hedgerow_world::{Attack, Rng, Start, Subject, Vote};
+
+/// A composition.
+#[derive(Clone, Copy, Debug)]
+pub struct Composed(pub Composition);
+
+type Protocol = hedgerow_abstract::Abstract;
+
+/// A configuration by the run's tuning: small windows and batches make the rare cases frequent.
+fn config(composition: Composition, tuning: u64) -> Config {
+    let default = Config::of(composition);
+    if tuning == 0 {
+        return default;
+    }
+    let mut rng = Rng::new(tuning);
+    let client_outstanding = rng.spread(1, 64) as usize;
+    let history = rng.spread(4, 384);
+    let client_window = rng.spread(client_outstanding as u64 + 1, 512);
+    // Enough for the replies to all that a client has under way, with the points at which they were given.
+    let client_reply_bytes = rng.spread(client_window * 512, 1 << 20) as usize;
+    let mut backup = default.backup.clone();
+    backup.checkpoint_interval = rng.spread(1, 64);
+    backup.in_flight = rng.spread(1, 16);
+    backup.batch_requests = rng.spread(1, 256) as usize;
+    backup.client_window = client_window;
+    backup.client_reply_bytes = client_reply_bytes;
+    backup.client_outstanding = client_outstanding;
+    backup.client_requests = rng.spread(client_outstanding as u64, 256) as usize;
+    let config = Config {
+        checkpoint_interval: rng.between(1, history / 2),
+        history,
+        client_window,
+        client_reply_bytes,
+        batch_requests: rng.spread(1, 256) as usize,
+        batch_bytes: rng.spread(64, 1 << 16) as usize,
+        loads: rng.spread(64, 256) as usize,
+        client_outstanding,
+        backup,
+        ..default
+    };
+    if let Err(error) = config.check() {
+        panic!("{error}");
+    }
+    config
+}
+
+impl Subject for Composed {
+    type Protocol = Protocol;
+
+    fn name(&self) -> &'static str {
+        self.0.name()
+    }
+
+    fn replica(&self, start: Start<Protocol>) -> Box<dyn Machine<Protocol>> {
+        let replica = hedgerow_abstract::Replica::recover(
+            config(self.0, start.tuning),
+            start.keyring,
+            start.records,
+            start.executed,
+        );
+        Box::new(replica.unwrap_or_else(|error| panic!("{error}")))
+    }
+
+    fn client(&self, start: Start<Protocol>) -> Box<dyn Machine<Protocol>> {
+        let client = hedgerow_abstract::Client::new(config(self.0, start.tuning), start.keyring);
+        Box::new(client.unwrap_or_else(|error| panic!("{error}")))
+    }
+
+    fn codec(&self, keyring: &Arc<Keyring>) -> Arc<dyn Codec<Protocol>> {
+        Arc::new(AbstractCodec::new(Arc::clone(keyring)))
+    }
+
+    fn encode_record(&self, record: &Record) -> Bytes {
+        record.encode()
+    }
+
+    fn decode_record(&self, bytes: &Bytes) -> Record {
+        Record::decode(bytes).unwrap_or_else(|error| panic!("a record that was stored: {error}"))
+    }
+
+    fn votes(&self, from: NodeId, message: &Message, votes: &mut Vec<Vote>) {
+        match message {
+            Message::Order(sealed, _) if sealed.origin() == from => {
+                let said = sealed.value();
+                votes.push(Vote {
+                    kind: "order",
+                    view: said.instance.0,
+                    slot: said.slot.0,
+                    value: said.entry,
+                });
+            }
+            Message::Abort(sealed) if sealed.origin() == from => {
+                let said = sealed.value();
+                // Where its checkpoint was may differ after a restart; where its history ends may not.
+                let end = said
+                    .suffix
+                    .iter()
+                    .fold(said.base, |at, entry| chain(at, *entry));
+                votes.push(Vote {
+                    kind: "abort",
+                    view: said.instance.0,
+                    slot: 0,
+                    value: end.chain,
+                });
+            }
+            Message::Checkpoint(sealed) if sealed.origin() == from => {
+                let said = sealed.value();
+                votes.push(Vote {
+                    kind: "checkpoint",
+                    view: said.instance.0,
+                    slot: said.at.slot.0,
+                    value: said.at.chain,
+                });
+            }
+            _ => {}
+        }
+    }
+
+    fn attacks(&self) -> Vec<Attack<Self>> {
+        Vec::new()
+    }
+}
