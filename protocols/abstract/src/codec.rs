@@ -203,6 +203,7 @@ impl Admission<'_> {
                     init,
                 }))
             }
+            12 => Message::Status(self.read()?),
             other => return Err(malformed(&format!("{other} names no message"))),
         })
     }
@@ -267,6 +268,7 @@ fn encode(message: &Message) -> Bytes {
                 None => &mut frame,
             }
         }
+        Message::Status(instance) => frame.put(&(12_u8, instance)),
         // Sealed by the codec of its instance.
         Message::Backup(..) => &mut frame,
     };

@@ -204,6 +204,8 @@ pub enum Message {
     Hello(u64),
     /// The answer.
     Welcome(Arc<Welcome>),
+    /// Where the sender is, said once when it has nothing more to do: who has missed the last switch learns of it.
+    Status(Instance),
     /// What the protocol inside a Backup says, under seals that are good in this instance only.
     Backup(Instance, hedgerow_pbft::Message),
 }
@@ -224,6 +226,7 @@ impl Message {
             Self::Fetched(_) => "fetched",
             Self::Hello(_) => "hello",
             Self::Welcome(_) => "welcome",
+            Self::Status(_) => "status",
             Self::Backup(_, message) => message.name(),
         }
     }

@@ -44,6 +44,17 @@ pub(super) struct Backup {
     call_at: Time,
 }
 
+/// What an earlier life of this replica may have said in the instance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Past {
+    /// Nothing: whatever it took part in was before.
+    None,
+    /// The log has it.
+    Kept,
+    /// The log may have been lost.
+    Unknown,
+}
+
 /// Whether the instance has its init history.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Begun {
@@ -90,11 +101,16 @@ impl Replica {
 
     /// The inner protocol of the present instance, from nothing.
     pub(super) fn begin_backup(&mut self) {
-        self.resume_backup(Vec::new());
+        let past = if self.instance > self.silent {
+            Past::None
+        } else {
+            Past::Unknown
+        };
+        self.resume_backup(Vec::new(), past);
     }
 
     /// The same from its records, oldest first.
-    pub(super) fn resume_backup(&mut self, records: Vec<(Lsn, Inner)>) {
+    pub(super) fn resume_backup(&mut self, records: Vec<(Lsn, Inner)>, past: Past) {
         let last = records.last().map_or(Lsn::ZERO, |(lsn, _)| *lsn);
         let keyring = Arc::new(self.keyring.scoped(self.instance.0));
         let config = self.config.backup.clone();
@@ -102,6 +118,11 @@ impl Replica {
         // The configuration was checked, and the whole log of the instance is kept.
         let inner =
             inner.unwrap_or_else(|error| panic!("the log of Backup {}: {error}", self.instance));
+        let inner = match past {
+            Past::None => inner.first_life(),
+            Past::Kept => inner.with_kept_log(),
+            Past::Unknown => inner,
+        };
         let turns = if self.leads() { 2 } else { 6 };
         self.backup = Some(Backup {
             inner: Box::new(inner),
@@ -424,10 +445,16 @@ impl Replica {
         let Some(backup) = &mut self.backup else {
             return;
         };
+        // Before the init history is known each replica has its own.
+        let state = if backup.begun == Begun::Yes {
+            chain
+        } else {
+            Digest::ZERO
+        };
         let command = Command::Executed {
             slot: current.slot,
             replies,
-            state: chain,
+            state,
         };
         backup
             .inner

@@ -30,6 +30,8 @@ pub(super) struct Fetching {
     /// What came, by slot and digest, with who said so.
     found: BTreeMap<Slot, BTreeMap<Digest, (Batch, NodeSet)>>,
     tokens: u64,
+    /// When each replica was last answered.
+    asked: BTreeMap<NodeId, Time>,
     loads: BTreeMap<u64, NodeId>,
     answers: BTreeMap<NodeId, Vec<Fetched>>,
 }
@@ -140,7 +142,15 @@ impl Replica {
     }
 
     pub(super) fn on_fetch(&mut self, from: NodeId, fetch: Fetch, out: &mut Out) {
-        self.fetch.loads.retain(|_, who| *who != from);
+        // One question at a time, and not too often: an answer costs more than a question.
+        let spacing = self.config.retry / 16;
+        let last = self.fetch.asked.get(&from);
+        if self.fetch.loads.values().any(|who| *who == from)
+            || last.is_some_and(|last| last.plus(spacing) > self.now)
+        {
+            return;
+        }
+        self.fetch.asked.insert(from, self.now);
         for ahead in 0..fetch.count.min(MAX_FETCH) {
             let slot = fetch.from.plus(ahead);
             if let Some(entry) = self.history.get(slot) {

@@ -87,6 +87,9 @@ pub struct Replica {
     /// Requests that wait for room in the history.
     waiting: Vec<Sealed<crate::Request>>,
     shown: BTreeMap<NodeId, Time>,
+    /// Where it was when it told the others, and when it will tell them where it is now.
+    told: (Instance, Slot),
+    tell_at: Option<Time>,
     /// How often an instance was given up since the start.
     switches: u64,
 }
@@ -131,6 +134,7 @@ impl Replica {
             Message::Fetched(list) => self.on_fetched(from, list, out),
             Message::Hello(nonce) => self.on_hello(from, nonce, out),
             Message::Welcome(welcome) => self.on_welcome(from, &welcome, out),
+            Message::Status(instance) => self.on_status(from, instance, out),
             Message::Backup(instance, message) => self.on_backup(from, instance, message, out),
             // For clients.
             Message::Responses(_) => {}
@@ -206,6 +210,7 @@ impl Machine<Abstract> for Replica {
         self.drive_switching(out);
         self.flush_fetched(out);
         self.flush_responses(out);
+        self.tell(out);
     }
 
     fn deadline(&self) -> Option<Time> {

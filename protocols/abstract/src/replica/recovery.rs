@@ -9,7 +9,7 @@ use hedgerow_crypto::Keyring;
 use hedgerow_ordering::{Batch, Event};
 
 use super::{
-    Out, Replica, Stage, checkpoint::Checkpoints, fetch::Fetching, start::Start,
+    Out, Replica, Stage, backup::Past, checkpoint::Checkpoints, fetch::Fetching, start::Start,
     switching::Switching, zlight::ZLight,
 };
 use crate::{
@@ -192,13 +192,16 @@ impl Replica {
             responses: BTreeMap::new(),
             waiting: Vec::new(),
             shown: BTreeMap::new(),
+            told: (Instance::FIRST, Slot::ZERO),
+            tell_at: None,
             switches: 0,
             config,
             keyring,
         };
         replica.rebuild_clients();
         if kind == Kind::Backup {
-            replica.resume_backup(story.inner);
+            let past = if blank { Past::Unknown } else { Past::Kept };
+            replica.resume_backup(story.inner, past);
         }
         Ok(replica)
     }

@@ -197,9 +197,34 @@ impl Replica {
         }
     }
 
+    /// Tells the others where it is, once, when that has not changed for a while.
+    pub(super) fn tell(&mut self, out: &mut Out) {
+        let here = (self.instance, self.finished);
+        let settled = self.stage == Stage::Active && !self.start.is_asking();
+        if self.told == here || !settled {
+            self.tell_at = None;
+        } else if self.tell_at.is_some_and(|at| at <= self.now) {
+            self.tell_at = None;
+            self.told = here;
+            out.send(Target::Others, Message::Status(self.instance));
+        } else {
+            let at = self.now.plus(self.config.retry);
+            self.tell_at.get_or_insert(at);
+        }
+    }
+
+    pub(super) fn on_status(&mut self, from: NodeId, instance: Instance, out: &mut Out) {
+        if instance < self.instance {
+            self.show_init(from, out);
+        } else if instance > self.instance && self.may_show(from) {
+            out.send(Target::Node(from), Message::Status(self.instance));
+        }
+    }
+
     /// A later instance begins.
     pub(super) fn on_init(&mut self, init: &Arc<Init>, out: &mut Out) {
-        if init.instance <= self.instance {
+        // Before it knows where the others are it can't tell what it took part in.
+        if init.instance <= self.instance || self.start.is_asking() {
             return;
         }
         let Ok(origin) = extract(self.config.composition, self.roster, init) else {

@@ -12,6 +12,7 @@ impl Replica {
             self.switching.due(),
             self.fetch.due(),
             self.backup_due(),
+            self.tell_at,
         ];
         all.into_iter().flatten().min()
     }

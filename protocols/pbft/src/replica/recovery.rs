@@ -383,6 +383,7 @@ impl Replica {
             due: hedgerow_base::Time::ZERO,
             welcomes: BTreeMap::new(),
             again: history.rejoining,
+            blank: history.last == Lsn::ZERO,
             last: if history.last == Lsn::ZERO {
                 Lsn::ZERO
             } else {

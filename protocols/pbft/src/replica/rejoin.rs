@@ -26,6 +26,8 @@ pub(super) enum Presence {
         again: bool,
         /// Where the log ended when it started.
         last: Lsn,
+        /// Whether the log may have been lost: it is empty, and nobody says that it always was.
+        blank: bool,
     },
     /// It learns what it forgot.
     Rejoining,
@@ -41,6 +43,7 @@ impl Default for Presence {
             welcomes: BTreeMap::new(),
             again: false,
             last: Lsn::ZERO,
+            blank: true,
         }
     }
 }
@@ -60,6 +63,26 @@ impl Presence {
 }
 
 impl Replica {
+    /// The same replica, which is known to take part for the first time: no earlier life of it has. It asks nobody, and
+    /// takes full part at once.
+    ///
+    /// For whoever runs this protocol as one instance among others, and knows which of them have begun.
+    #[must_use]
+    pub fn first_life(mut self) -> Self {
+        self.presence = Presence::Ready;
+        self.set_timers();
+        self
+    }
+
+    /// The same replica, whose log is known to be kept: if it is empty, that is because nothing was written.
+    #[must_use]
+    pub const fn with_kept_log(mut self) -> Self {
+        if let Presence::Starting { blank, .. } = &mut self.presence {
+            *blank = false;
+        }
+        self
+    }
+
     pub(super) fn heard_from(&self) -> NodeSet {
         let mut heard: NodeSet = match &self.presence {
             Presence::Starting { welcomes, .. } => welcomes.keys().copied().collect(),
@@ -144,6 +167,7 @@ impl Replica {
             welcomes,
             again,
             last,
+            blank,
             ..
         } = &mut self.presence
         else {
@@ -152,7 +176,7 @@ impl Replica {
         if welcomes.len() + 1 < quorum {
             return;
         }
-        let (welcomes, again, last) = (core::mem::take(welcomes), *again, *last);
+        let (welcomes, again, last, blank) = (core::mem::take(welcomes), *again, *last, *blank);
         let mut slot = self.safety.forgotten;
         let mut view = self.safety.forgotten_view;
         let mut left = View::ZERO;
@@ -179,7 +203,7 @@ impl Replica {
             self.transfer.aim(stable);
         }
         self.presence = Presence::Ready;
-        let forgot = said_more || again || (history && last == Lsn::ZERO);
+        let forgot = said_more || again || (history && blank);
         for welcome in welcomes.values() {
             if let Some(proof) = welcome.new_view.clone() {
                 let begun = proof.new_view.value().view;
