@@ -103,6 +103,9 @@ impl Replica {
     pub(super) fn begin_backup(&mut self) {
         let past = if self.instance > self.silent {
             Past::None
+        } else if self.instance > self.mute {
+            // An older disk is noticed by what the others remember.
+            Past::Kept
         } else {
             Past::Unknown
         };
