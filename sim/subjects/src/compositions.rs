@@ -1,5 +1,7 @@
 //! The compositions of Abstract as the simulator sees them.
 
+mod attackers;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -126,6 +128,6 @@ impl Subject for Composed {
     }
 
     fn attacks(&self) -> Vec<Attack<Self>> {
-        Vec::new()
+        attackers::all()
     }
 }
