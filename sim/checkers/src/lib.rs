@@ -8,6 +8,7 @@ mod bounds;
 mod claims;
 mod contradiction;
 mod durability;
+mod epochs;
 mod linearizability;
 mod order;
 mod orders;
@@ -20,6 +21,7 @@ pub use bounds::Bounds;
 pub use claims::Claims;
 pub use contradiction::Contradiction;
 pub use durability::Durability;
+pub use epochs::Epochs;
 pub use linearizability::Linearizability;
 pub use order::Order;
 pub use progress::Progress;
@@ -40,6 +42,7 @@ pub fn all(liars: NodeSet) -> Vec<Box<dyn Checker>> {
         Box::new(Claims::default()),
         Box::new(Durability::default()),
         Box::new(Contradiction::default()),
+        Box::new(Epochs::default()),
         Box::new(Bounds::default()),
         Box::new(Progress::default()),
         Box::new(Silence::default()),

@@ -5,11 +5,13 @@ mod attackers;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use hedgerow_abstract::{AbstractCodec, Composition, Config, Message, Record, chain};
+use hedgerow_abstract::{
+    Abort, AbstractCodec, Composition, Config, Init, Instance, Kind, Message, Record, chain,
+};
 use hedgerow_base::NodeId;
 use hedgerow_crypto::Keyring;
 use hedgerow_machine::{Codec, Machine};
-use hedgerow_world::{Attack, Rng, Start, Subject, Vote};
+use hedgerow_world::{Attack, Place, Rng, Showing, Shown, Start, Subject, Vote};
 
 /// A composition.
 #[derive(Clone, Copy, Debug)]
@@ -53,6 +55,47 @@ fn config(composition: Composition, tuning: u64) -> Config {
         panic!("{error}");
     }
     config
+}
+
+/// The places that an ABORT's history goes through, as far as it tells.
+fn places(abort: &Abort) -> Vec<Place> {
+    let mut at = abort.base;
+    let mut places = vec![(at.slot, at.chain)];
+    for &entry in abort.suffix.iter() {
+        at = chain(at, entry);
+        places.push((at.slot, at.chain));
+    }
+    places
+}
+
+impl Composed {
+    fn is_backup(self, instance: Instance) -> bool {
+        self.0.kind(instance) == Kind::Backup
+    }
+
+    /// A proof as the checkers are told of it. How many of its ABORTs must agree follows from how many it has: of a
+    /// Backup all f + 1, else f + 1 of 2f + 1 (§4.2, §4.3).
+    fn began(self, init: &Init, adopted: bool) -> Shown {
+        let count = init.aborts.len();
+        let before = Instance(init.instance.0.saturating_sub(1));
+        let agree = if self.is_backup(before) {
+            count
+        } else {
+            count.div_ceil(2)
+        };
+        let ends = init.aborts.iter();
+        Shown {
+            epoch: init.instance.0,
+            what: Showing::Began {
+                ends: ends
+                    .map(|abort| (abort.origin(), places(abort.value())))
+                    .collect(),
+                agree,
+                // A Backup begins with what its order says.
+                adopted: adopted && !self.is_backup(init.instance),
+            },
+        }
+    }
 }
 
 impl Subject for Composed {
@@ -124,6 +167,35 @@ impl Subject for Composed {
                 });
             }
             _ => {}
+        }
+    }
+
+    fn shows(&self, from: NodeId, message: &Message, shown: &mut Vec<Shown>) {
+        match message {
+            // In a Backup clients listen to the protocol inside.
+            Message::Responses(said)
+                if said.origin() == from && !self.is_backup(said.value().instance) =>
+            {
+                shown.extend(said.value().list.iter().map(|one| Shown {
+                    epoch: said.value().instance.0,
+                    what: Showing::Answered((one.at.slot, one.at.chain)),
+                }));
+            }
+            Message::Abort(said) if said.origin() == from => shown.push(Shown {
+                epoch: said.value().instance.0,
+                what: Showing::Ended {
+                    through: places(said.value()),
+                    agreed: self.is_backup(said.value().instance),
+                },
+            }),
+            Message::Init(init) => shown.push(self.began(init, false)),
+            _ => {}
+        }
+    }
+
+    fn notes(&self, record: &Record, shown: &mut Vec<Shown>) {
+        if let Record::Entered { init, adopted } = record {
+            shown.push(self.began(init, *adopted));
         }
     }
 

@@ -1,7 +1,10 @@
 //! The compositions of Abstract, with faults and liars: a share of the seeds. `hedgerow sim --protocol NAME` runs more.
 
-use hedgerow_subjects::{Request, run};
-use hedgerow_world::{Mode, Options};
+use std::sync::mpsc;
+
+use hedgerow_abstract::Composition;
+use hedgerow_subjects::{Composed, Request, run, trace};
+use hedgerow_world::{Mode, Options, Subject};
 
 fn check(protocol: &str, mode: Mode, seeds: std::ops::Range<u64>) {
     let options = Options {
@@ -44,5 +47,30 @@ fn backup_is_safe() {
 fn an_unfailing_network_answers_everything_in_each_composition() {
     for protocol in ["azyzzyva", "quorum", "backup"] {
         check(protocol, Mode::Performance, 0..2);
+    }
+}
+
+/// Each liar by itself, so that none is there in name only.
+#[test]
+fn each_liar_is_withstood() {
+    for attack in Composed(Composition::AZYZZYVA).attacks() {
+        let options = Options {
+            mode: Mode::Safety,
+            requests: 30,
+            replicas: Some(4),
+            attack: Some(attack.name.to_owned()),
+        };
+        let (send, lines) = mpsc::channel();
+        for seed in 1_000..1_004 {
+            let (send, line) = (send.clone(), format!(": {}", attack.name));
+            let tell = move |text: &str| {
+                if text.starts_with("  liar ") && text.ends_with(&line) {
+                    let _ = send.send(());
+                }
+            };
+            let outcome = trace("azyzzyva", seed, &options, tell).unwrap();
+            assert_eq!(outcome.violation, None, "{}, seed {seed}", attack.name);
+        }
+        assert!(lines.try_recv().is_ok(), "nobody lies: {}", attack.name);
     }
 }

@@ -38,7 +38,7 @@ pub use latency::Latencies;
 pub use observation::{Checker, Observation, Violation};
 pub use plan::{Fault, LinkPlan, Mode, Options, Plan, StoragePlan, Weather, WorkloadPlan};
 pub use rng::Rng;
-pub use subject::{Start, Subject, Vote};
+pub use subject::{Place, Showing, Shown, Start, Subject, Vote};
 pub use trace::Transcript;
 pub use world::{Outcome, World};
 

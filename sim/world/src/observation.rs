@@ -5,7 +5,7 @@ use hedgerow_base::{Digest, NodeId, NodeSet, Slot};
 use hedgerow_ordering::Batch;
 use serde::Serialize;
 
-use crate::Vote;
+use crate::{Shown, Vote};
 
 /// What a checker sees of a run. Of nodes, only the correct ones are observed; their time is virtual time.
 #[derive(Clone, Debug)]
@@ -91,6 +91,13 @@ pub enum Observation<'a> {
         node: NodeId,
         /// The vote.
         vote: Vote,
+    },
+    /// A participant let something know of its histories: on the wire, or by a record for its own log.
+    Showed {
+        /// The participant.
+        node: NodeId,
+        /// What.
+        shown: Shown,
     },
     /// A node has done a burst.
     Burst {

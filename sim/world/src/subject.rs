@@ -42,6 +42,42 @@ pub struct Vote {
     pub value: Digest,
 }
 
+/// A place in a history: how many slots it has, and a digest that is different where anything before is different.
+pub type Place = (Slot, Digest);
+
+/// What a correct participant lets know of the histories that it builds with others in an epoch, such as an instance of
+/// Abstract, and that the next epoch takes up: the places in the order of their slots, without a gap.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shown {
+    /// The epoch.
+    pub epoch: u64,
+    /// What it lets know.
+    pub what: Showing,
+}
+
+/// Kinds of [`Shown`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Showing {
+    /// A client was answered at this place of its history.
+    Answered(Place),
+    /// Its history at the end of the epoch. `agreed` says that in this epoch all correct ones have the same.
+    Ended {
+        /// The places that it goes through.
+        through: Vec<Place>,
+        /// Whether all are equal.
+        agreed: bool,
+    },
+    /// What the epoch may begin with: the ends of the epoch before, of which `agree` must go through a place.
+    Began {
+        /// What these replicas signed, right or wrong.
+        ends: Vec<(NodeId, Vec<Place>)>,
+        /// How many of them it takes.
+        agree: usize,
+        /// Whether this participant's history begins so, and not only one that it knows of.
+        adopted: bool,
+    },
+}
+
 /// An ordering protocol as the simulator sees it: how to build its participants, and what to know of its messages.
 pub trait Subject: Sized + Send + Sync + 'static {
     /// The protocol.
@@ -73,6 +109,21 @@ pub trait Subject: Sized + Send + Sync + 'static {
         message: &<Self::Protocol as Protocol>::Message,
         votes: &mut Vec<Vote>,
     );
+
+    /// What a message that `from` sends lets know of its histories. By default: nothing.
+    fn shows(
+        &self,
+        from: NodeId,
+        message: &<Self::Protocol as Protocol>::Message,
+        shown: &mut Vec<Shown>,
+    ) {
+        let _ = (from, message, shown);
+    }
+
+    /// What a record lets know of them. By default: nothing.
+    fn notes(&self, record: &<Self::Protocol as Protocol>::Record, shown: &mut Vec<Shown>) {
+        let _ = (record, shown);
+    }
 
     /// The ways to misbehave that only this protocol knows.
     fn attacks(&self) -> Vec<Attack<Self>>;

@@ -29,6 +29,9 @@ impl<S: Subject> World<'_, S> {
                 Effect::Persist { lsn, record } => {
                     self.transcript
                         .say(self.now, || format!("{id} stores {lsn} {record:?}"));
+                    let mut shown = Vec::new();
+                    self.subject.notes(&record, &mut shown);
+                    self.show(id, shown);
                     let record = self.subject.encode_record(&record);
                     let node = &mut self.nodes[id.index()];
                     node.disk.append(lsn, record);
@@ -62,6 +65,15 @@ impl<S: Subject> World<'_, S> {
             self.nodes[id.index()].busy_until = self.now + cost;
         }
         self.sync(id);
+    }
+
+    fn show(&mut self, node: NodeId, shown: Vec<crate::Shown>) {
+        if self.nodes[node.index()].is_correct() {
+            for shown in shown {
+                self.court
+                    .hear(self.now, &Observation::Showed { node, shown });
+            }
+        }
     }
 
     fn active(&mut self, node: NodeId, what: &'static str) {
@@ -129,6 +141,9 @@ impl<S: Subject> World<'_, S> {
             self.court
                 .hear(self.now, &Observation::Voted { node: id, vote });
         }
+        let mut shown = Vec::new();
+        self.subject.shows(id, &message, &mut shown);
+        self.show(id, shown);
         let frame = self.nodes[id.index()].codec.seal(&message, to);
         let receivers = receivers(to, id, self.plan.roster);
         let tags = if receivers.len() > 1 {
