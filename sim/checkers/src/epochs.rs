@@ -3,7 +3,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use hedgerow_base::{Digest, NodeId, NodeSet, Slot};
 use hedgerow_world::{Checker, Observation, Place, Showing};
 
-/// Abstract's properties (*The Next 700 BFT Protocols*, §3), as far as they are about order, for protocols that build a
+/// The properties of *The Next 700 BFT Protocols* (§3), as far as they are about order, for protocols that build a
 /// history anew in each epoch:
 ///
 /// - *Commit Order*: what may be committed in an epoch lies in one history.

@@ -45,8 +45,8 @@ pub struct Vote {
 /// A place in a history: how many slots it has, and a digest that is different where anything before is different.
 pub type Place = (Slot, Digest);
 
-/// What a correct participant lets know of the histories that it builds with others in an epoch, such as an instance of
-/// Abstract, and that the next epoch takes up: the places in the order of their slots, without a gap.
+/// What a correct participant lets know of the histories that it builds with others in an epoch, and that the next epoch
+/// takes up: the places in the order of their slots, without a gap.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shown {
     /// The epoch.
