@@ -37,7 +37,7 @@ pub struct Config {
     pub status_interval: Duration,
     /// How long a question to peers (batches, what one said before) waits for its answer before it goes out again.
     pub fetch_retry: Duration,
-    /// How far a proposed batch's time may be ahead of one's own clock.
+    /// How far a proposed batch's time may be ahead of one's own clock before others have to vouch for it.
     pub clock_ahead: Duration,
     /// How long a replica remembers that a client's MACs convinced some replicas only.
     pub doubt_memory: Duration,

@@ -85,9 +85,7 @@ impl Replica {
             && slot > self.decision.last()
             && digest == body.digest()
             && !body.requests().is_empty();
-        // A time far in the future would stay in the ledger; that nobody's clock is ahead is not assumed.
-        let ahead = self.now.plus(self.config.clock_ahead).as_millis();
-        if !valid || body.time_ms() > ahead {
+        if !valid {
             return;
         }
         let entry = self.log.entry(slot);
@@ -102,10 +100,12 @@ impl Replica {
         }
     }
 
-    /// Requests are authentic when their own seal convinces, when their client sent the same here, or when f + 1
-    /// replicas vouch for the batch: the primary and f others that prepared it.
+    /// Requests are authentic when their own seal convinces, or when their client sent the same here; and a time is
+    /// true enough when it is not far ahead of one's own clock, for it stays in the ledger. Either may be vouched for by
+    /// f + 1 replicas instead, the primary and f others that prepared the batch: one's own clock may be the wrong one.
     fn is_vouched_for(&self, slot: Slot, view: View, digest: Digest, body: &Body) -> bool {
-        if body.doubtful().all(|request| self.requests.knows(request)) {
+        let ahead = self.now.plus(self.config.clock_ahead).as_millis();
+        if body.time_ms() <= ahead && body.doubtful().all(|request| self.requests.knows(request)) {
             return true;
         }
         let primary = self.roster.primary(view);
