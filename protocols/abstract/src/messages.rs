@@ -141,6 +141,8 @@ pub struct Checkpoint {
     pub at: Point,
     /// The application's state there.
     pub state: Digest,
+    /// Whether the sender lacks votes of others: who has the checkpoint stable shows its own. No answer asks again.
+    pub asks: bool,
 }
 
 impl Domain for Checkpoint {

@@ -106,6 +106,7 @@ fn messages(keys: &[Arc<Keyring>]) -> Vec<(usize, Message)> {
     };
     let responses = Sealed::new(responses, Sealing::MacFor(NodeId(ME as u32)), replica);
     let vote = Checkpoint {
+        asks: true,
         instance,
         at,
         state: Digest([2; 32]),

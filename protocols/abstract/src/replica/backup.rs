@@ -82,7 +82,7 @@ enum Reply {
 
 impl Replica {
     pub(super) fn backup_due(&self) -> Option<Time> {
-        let backup = self.backup.as_ref()?;
+        let backup = self.backup.as_ref().filter(|_| !self.start.is_asking())?;
         let call = (backup.begun == Begun::No && backup.caller.is_none()).then_some(backup.call_at);
         let caller = backup
             .caller

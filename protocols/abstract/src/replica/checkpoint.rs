@@ -72,8 +72,16 @@ impl Replica {
     }
 
     pub(super) fn drive_checkpoint(&mut self, out: &mut Out) {
-        let base = self.history.base().slot;
         let concerned = self.takes_part() && self.kind() != Kind::Backup;
+        // What an instance before has made final needs nobody's vote.
+        if concerned
+            && self.finished > self.history.base().slot
+            && self.finished <= self.executed
+            && let Some(at) = self.history.point(self.finished)
+        {
+            self.stabilize(at, out);
+        }
+        let base = self.history.base().slot;
         if !concerned || self.history.head().slot == base {
             self.checkpoint.since = None;
             self.checkpoint.again = None;
@@ -127,6 +135,7 @@ impl Replica {
             instance: self.instance,
             at,
             state: *state,
+            asks: true,
         };
         self.checkpoint.votes.insert(self.me, vote);
         self.say_vote(vote, out);
@@ -144,18 +153,23 @@ impl Replica {
         if vote.instance < self.instance {
             self.show_init(origin, out);
         }
-        if vote.instance != self.instance || self.kind() == Kind::Backup {
+        if vote.instance != self.instance || self.kind() == Kind::Backup || origin == self.me {
             return;
         }
         let base = self.history.base();
         if vote.at.slot <= base.slot {
             // It lacks this replica's vote, which is stable here: the others' it has or gets in the same way.
-            if vote.at == base
+            if vote.asks
+                && vote.at == base
                 && let Some(mine) = self.checkpoint.votes.get(&self.me).copied()
                 && mine.at == base
                 && self.takes_part()
             {
-                let sealed = Sealed::new(mine, Sealing::Authenticator, &self.keyring);
+                let answer = Checkpoint {
+                    asks: false,
+                    ..mine
+                };
+                let sealed = Sealed::new(answer, Sealing::Authenticator, &self.keyring);
                 out.send_after(
                     out.last(),
                     Target::Node(origin),
@@ -183,7 +197,7 @@ impl Replica {
         let (mut count, mut equal) = (0, true);
         for vote in same_slot {
             count += 1;
-            equal = equal && *vote == mine;
+            equal = equal && (vote.at, vote.state) == (mine.at, mine.state);
         }
         if !equal {
             self.give_up(out);

@@ -12,6 +12,7 @@ use hedgerow_wire::List;
 
 use super::{Out, Replica, log::remember};
 use crate::{
+    composition::Kind,
     history::Point,
     messages::{Message, Outcome, Response, Responses, is_member},
 };
@@ -65,6 +66,7 @@ impl Replica {
             return false;
         }
         if self.takes_part()
+            && self.kind() != Kind::Backup
             && let Some((at, reply)) = self.remembered(client, number)
         {
             let lsn = self

@@ -290,7 +290,7 @@ impl Net {
                 "checkpoint",
                 s.value().instance,
                 s.value().at.slot,
-                s.digest(),
+                s.value().at.chain,
             ),
             _ => return,
         };

@@ -4,7 +4,11 @@ use hedgerow_abstract::Composition;
 
 use crate::harness::{Disk, Net, config};
 
-const COMPOSITIONS: [Composition; 2] = [Composition::AZYZZYVA, Composition::QUORUM];
+const COMPOSITIONS: [Composition; 3] = [
+    Composition::AZYZZYVA,
+    Composition::QUORUM,
+    Composition::BACKUP,
+];
 
 /// Every composition with a client, after `before` requests.
 fn after(before: u64, mut then: impl FnMut(&mut Net)) {
