@@ -157,6 +157,7 @@ impl Replica {
             self.show_init(from, out);
             return;
         }
+        self.note_instance(from, instance, out);
         let now = self.now;
         let Some(backup) = self.backup.as_mut().filter(|_| instance == self.instance) else {
             return;

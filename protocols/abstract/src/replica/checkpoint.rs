@@ -153,6 +153,7 @@ impl Replica {
         if vote.instance < self.instance {
             self.show_init(origin, out);
         }
+        self.note_instance(origin, vote.instance, out);
         if vote.instance != self.instance || self.kind() == Kind::Backup || origin == self.me {
             return;
         }

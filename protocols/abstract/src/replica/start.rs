@@ -99,11 +99,13 @@ impl Replica {
         instances.sort_unstable_by(|a, b| b.cmp(a));
         let vouched = instances.get(self.roster.f()).copied();
         let vouched = vouched.unwrap_or(Instance::FIRST);
-        let nothing_yet = asking.blank
-            && asking
-                .welcomes
-                .values()
-                .all(|w| w.head == Slot::ZERO && w.instance == Instance::FIRST);
+        // Had it lost its disk, at most f - 1 of the others would be faulty: f that have nothing tell the truth. And if
+        // it had not, f liars among the 2f can't make it believe so.
+        let first = asking
+            .welcomes
+            .values()
+            .filter(|w| w.head == Slot::ZERO && w.instance == Instance::FIRST);
+        let nothing_yet = asking.blank && first.count() >= self.roster.f();
         if !nothing_yet {
             self.silent = self.silent.max(vouched).max(self.instance);
             if asking.blank {

@@ -216,7 +216,14 @@ impl Replica {
     pub(super) fn on_status(&mut self, from: NodeId, instance: Instance, out: &mut Out) {
         if instance < self.instance {
             self.show_init(from, out);
-        } else if instance > self.instance && self.may_show(from) {
+        } else {
+            self.note_instance(from, instance, out);
+        }
+    }
+
+    /// Tells one that is in a later instance where this replica is: it shows what that instance began with.
+    pub(super) fn note_instance(&mut self, from: NodeId, instance: Instance, out: &mut Out) {
+        if instance > self.instance && !self.start.is_asking() && self.may_show(from) {
             out.send(Target::Node(from), Message::Status(self.instance));
         }
     }
