@@ -31,7 +31,7 @@ impl Replica {
         out: &mut Out,
     ) {
         // Said before it knew of a rollback.
-        if self.rollbacks > 0 {
+        if self.rollbacks.iter().any(|until| slot > *until) {
             return;
         }
         let Some(entry) = self.history.get_mut(slot) else {

@@ -34,8 +34,27 @@ impl Replica {
 
     /// Logs a batch in the next slot: on disk, and to the application.
     pub(super) fn log(&mut self, batch: Batch, out: &mut Out) {
-        let lsn = out.persist(Record::Logged(batch.clone()));
+        let lsn = match self.kept.pop_front() {
+            Some((kept, lsn)) if kept == batch => lsn,
+            other => {
+                if other.is_some() {
+                    self.kept.clear();
+                    out.persist(Record::Truncated(self.history.head().slot));
+                }
+                out.persist(Record::Logged(batch.clone()))
+            }
+        };
         self.log_at(batch, lsn, out);
+    }
+
+    /// The Backup is left before its protocol has decided again what it had before a restart: others may have the proof
+    /// of it, and nobody else the batches.
+    pub(super) fn log_kept(&mut self, out: &mut Out) {
+        for (batch, lsn) in core::mem::take(&mut self.kept) {
+            if batch.slot == self.history.head().slot.next() {
+                self.log_at(batch, lsn, out);
+            }
+        }
     }
 
     /// The same for a batch that the log has otherwise.
@@ -59,9 +78,10 @@ impl Replica {
             out.persist(Record::Truncated(slot));
         }
         self.history.truncate(slot);
+        self.kept.clear();
         self.executed = self.executed.min(slot);
         self.rebuild_clients();
-        self.rollbacks += 1;
+        self.rollbacks.push_back(slot);
         out.emit(Event::Rollback(slot));
     }
 

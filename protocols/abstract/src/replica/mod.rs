@@ -16,13 +16,17 @@ mod zlight;
 pub(crate) use backup::backup_operation;
 pub use recovery::RecoverError;
 
-use alloc::{collections::BTreeMap, sync::Arc, vec::Vec};
+use alloc::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+    vec::Vec,
+};
 
 use hedgerow_base::{Lsn, NodeId, NodeSet, Roster, Slot, Time, View};
 use hedgerow_clients::{Clients, Numbers};
 use hedgerow_crypto::{Keyring, Sealed};
 use hedgerow_machine::{Input, Machine, Outbox};
-use hedgerow_ordering::{Command, Phase, Snapshot};
+use hedgerow_ordering::{Batch, Command, Phase, Snapshot};
 
 use crate::{
     Abstract,
@@ -68,6 +72,8 @@ pub struct Replica {
     resumed: bool,
 
     history: History,
+    /// What a Backup had logged before a restart, until the protocol inside decides it again.
+    kept: VecDeque<(Batch, Lsn)>,
     /// The last slot that is final. The history's base may be behind it.
     finished: Slot,
     /// Numbers and replies as of the base, as of what is logged, and as of what is executed.
@@ -75,8 +81,8 @@ pub struct Replica {
     numbers: BTreeMap<NodeId, Numbers>,
     clients: Clients,
     executed: Slot,
-    /// Rollbacks that the application has not confirmed: what it says until then is void.
-    rollbacks: usize,
+    /// To where the application was told to roll back and has not confirmed it: what it says of later slots is void.
+    rollbacks: VecDeque<Slot>,
 
     zlight: zlight::ZLight,
     backup: Option<backup::Backup>,
@@ -178,7 +184,9 @@ impl Replica {
                 replies,
                 state,
             } => self.on_executed(slot, replies, state, out),
-            Command::RolledBack(_) => self.rollbacks = self.rollbacks.saturating_sub(1),
+            Command::RolledBack(_) => {
+                self.rollbacks.pop_front();
+            }
             Command::Stored(slot) => self.on_stored(slot, out),
             Command::Loaded { token, slot, batch } => self.on_loaded(token, slot, batch),
             Command::Answered { .. } | Command::Invoke { .. } | Command::Read { .. } => {}

@@ -1,6 +1,10 @@
 //! From the log to a replica that keeps what it said.
 
-use alloc::{collections::BTreeMap, sync::Arc, vec::Vec};
+use alloc::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+    vec::Vec,
+};
 
 use bytes::Bytes;
 use hedgerow_base::{Lsn, NodeId, Slot, Time};
@@ -140,11 +144,16 @@ impl Replica {
             base = *at;
         }
         let kind = config.composition.kind(story.instance);
+        let mut kept = VecDeque::new();
         if kind == Kind::Backup {
             // What a Backup has logged comes again from the protocol inside.
             let first = (story.instance == Instance::FIRST).then_some(Slot::ZERO);
             if let Some(begun) = story.begun.or(first) {
-                story.entries.retain(|(batch, _)| batch.slot <= begun);
+                let logged = |entry: &(Batch, Lsn)| entry.0.slot > begun;
+                kept = story
+                    .entries
+                    .extract_if(.., |entry| logged(entry))
+                    .collect();
             }
         }
         let mut history = History::from_base(base);
@@ -179,11 +188,12 @@ impl Replica {
             resumed: false,
             finished: base.slot.max(executed.min(history.head().slot)),
             history,
+            kept,
             base_clients: clients.clone(),
             numbers: clients.numbers(),
             clients,
             executed: base.slot,
-            rollbacks: 0,
+            rollbacks: VecDeque::new(),
             zlight: ZLight::default(),
             backup: None,
             checkpoint,
@@ -208,10 +218,6 @@ impl Replica {
 
     /// Gives the history to the application again, once.
     pub(super) fn resume(&mut self, out: &mut Out) {
-        if self.kind() == Kind::Backup {
-            // What it logs in this instance is logged again, as the protocol inside decides it again.
-            out.persist(Record::Truncated(self.history.head().slot));
-        }
         let batches: Vec<_> = self
             .history
             .iter()

@@ -111,11 +111,12 @@ impl Replica {
             if asking.blank {
                 self.mute = self.silent;
             }
-            out.persist(Record::Silent {
-                below: self.silent,
-                mute: self.mute,
-            });
         }
+        // Also where nothing is forgotten: at the next start its disk is not blank.
+        out.persist(Record::Silent {
+            below: self.silent,
+            mute: self.mute,
+        });
         let mut inits: Vec<_> = asking
             .welcomes
             .values()

@@ -241,6 +241,7 @@ impl Replica {
         if origin.target.slot < self.finished {
             return;
         }
+        self.log_kept(out);
         self.enter(init.clone());
         if self.kind() == Kind::Backup {
             // Its order says with which history it begins.
