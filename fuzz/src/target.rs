@@ -21,6 +21,9 @@ macro_rules! targets {
 }
 
 targets! {
+    abstract_frames
+    abstract_log
+    abstract_replica
     broker
     config
     csv

@@ -2,6 +2,9 @@
 
 use hedgerow_wire::{BorshDeserialize, BorshSerialize, decode, encode};
 
+pub(crate) mod abstract_frames;
+pub(crate) mod abstract_log;
+pub(crate) mod abstract_replica;
 pub(crate) mod broker;
 pub(crate) mod config;
 pub(crate) mod csv;

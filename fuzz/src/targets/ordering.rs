@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use hedgerow_base::{Digest, NodeId, NodeSet, Slot};
-use hedgerow_crypto::{Checks, Domain, Sealed, Sealing};
+use hedgerow_crypto::{Checks, Domain, Keyring, Sealed, Sealing};
 use hedgerow_machine::{Codec, Target};
 use hedgerow_pbft::{
     Answer, Body, Checkpoint, Commit, Decided, Fetch, Hello, Message, NewView, NewViewProof,
@@ -41,7 +41,7 @@ fn admit(link: NodeId, me: usize, frame: &Bytes) {
 /// What the bytes say, said by member `author` under its own seal.
 fn lie(author: usize, mut bytes: &[u8]) {
     let keyring = &keyrings()[author];
-    let Some(message) = message(author, &mut bytes) else {
+    let Some(message) = message(keyrings(), author, &mut bytes) else {
         return;
     };
     let codec = PbftCodec::new(Arc::clone(keyring));
@@ -53,52 +53,54 @@ fn lie(author: usize, mut bytes: &[u8]) {
     );
 }
 
-fn seal<T: BorshSerialize + BorshDeserialize + Domain>(
-    author: usize,
+pub(super) fn seal<T: BorshSerialize + BorshDeserialize + Domain>(
+    by: &Keyring,
     sealing: Sealing,
     bytes: &mut &[u8],
 ) -> Option<Sealed<T>> {
     let value = T::deserialize_reader(bytes).ok()?;
-    Some(Sealed::new(value, sealing, &keyrings()[author]))
+    Some(Sealed::new(value, sealing, by))
 }
 
-fn plain<T: BorshDeserialize>(bytes: &mut &[u8]) -> Option<T> {
+pub(super) fn plain<T: BorshDeserialize>(bytes: &mut &[u8]) -> Option<T> {
     T::deserialize_reader(bytes).ok()
 }
 
-pub(super) fn message(author: usize, bytes: &mut &[u8]) -> Option<Message> {
+/// What the bytes say, under the seals of `keys`.
+pub(super) fn message(keys: &[Arc<Keyring>], author: usize, bytes: &mut &[u8]) -> Option<Message> {
     use Sealing::{Authenticator, Signature};
+    let by = keys.get(author)?;
     let (&kind, rest) = bytes.split_first()?;
     *bytes = rest;
     Some(match kind % 16 {
-        0 => Message::Requests(vec![seal::<Request>(author, Signature, bytes)?].into()),
-        1 => Message::Query(seal::<Query>(author, Authenticator, bytes)?),
-        2 => Message::Replies(seal::<Replies>(author, Authenticator, bytes)?),
-        3 => Message::Answer(seal::<Answer>(author, Authenticator, bytes)?),
+        0 => Message::Requests(vec![seal::<Request>(by, Signature, bytes)?].into()),
+        1 => Message::Query(seal::<Query>(by, Authenticator, bytes)?),
+        2 => Message::Replies(seal::<Replies>(by, Authenticator, bytes)?),
+        3 => Message::Answer(seal::<Answer>(by, Authenticator, bytes)?),
         4 => {
-            let pre_prepare = seal::<PrePrepare>(author, Authenticator, bytes)?;
-            Message::PrePrepare(pre_prepare, Arc::new(body(bytes)?))
+            let pre_prepare = seal::<PrePrepare>(by, Authenticator, bytes)?;
+            Message::PrePrepare(pre_prepare, Arc::new(body(keys, bytes)?))
         }
-        5 => Message::Prepare(seal::<Prepare>(author, Authenticator, bytes)?),
-        6 => Message::Commit(seal::<Commit>(author, Authenticator, bytes)?),
-        7 => Message::Checkpoint(seal::<Checkpoint>(author, Signature, bytes)?),
-        8 => Message::ViewChange(seal::<ViewChange>(author, Signature, bytes)?),
+        5 => Message::Prepare(seal::<Prepare>(by, Authenticator, bytes)?),
+        6 => Message::Commit(seal::<Commit>(by, Authenticator, bytes)?),
+        7 => Message::Checkpoint(seal::<Checkpoint>(by, Signature, bytes)?),
+        8 => Message::ViewChange(seal::<ViewChange>(by, Signature, bytes)?),
         9 => Message::NewView(Arc::new(NewViewProof {
-            new_view: seal::<NewView>(author, Signature, bytes)?,
+            new_view: seal::<NewView>(by, Signature, bytes)?,
             view_changes: (0..4)
-                .map_while(|author| seal::<ViewChange>(author, Signature, bytes))
+                .map_while(|author| seal::<ViewChange>(&keys[author], Signature, bytes))
                 .collect(),
         })),
         10 => Message::Status(plain::<Status>(bytes)?),
         11 => Message::WantBodies(plain::<List<Digest, 64>>(bytes)?.into_vec()),
-        12 => Message::Body(Arc::new(body(bytes)?)),
+        12 => Message::Body(Arc::new(body(keys, bytes)?)),
         13 => Message::Fetch(plain::<Fetch>(bytes)?),
         14 => Message::Decided(plain::<List<Decided, 64>>(bytes)?.into_vec()),
         _ => Message::Hello(plain::<Hello>(bytes)?),
     })
 }
 
-fn body(bytes: &mut &[u8]) -> Option<Body> {
+fn body(keys: &[Arc<Keyring>], bytes: &mut &[u8]) -> Option<Body> {
     let time = plain::<u64>(bytes)?;
     let requests = (0..8)
         .map_while(|number| {
@@ -107,7 +109,7 @@ fn body(bytes: &mut &[u8]) -> Option<Body> {
             } else {
                 Sealing::Signature
             };
-            seal::<Request>(4, sealing, bytes)
+            seal::<Request>(&keys[4], sealing, bytes)
         })
         .collect();
     Some(Body::new(time, requests))

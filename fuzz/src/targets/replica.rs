@@ -121,7 +121,7 @@ impl Scene {
 
     fn lie(&mut self, liar: usize, mut bytes: &[u8]) {
         let from = NodeId(liar as u32);
-        let Some(said) = message(liar, &mut bytes) else {
+        let Some(said) = message(keyrings(), liar, &mut bytes) else {
             return;
         };
         let frame = PbftCodec::new(Arc::clone(&keyrings()[liar])).seal(&said, Target::Others);

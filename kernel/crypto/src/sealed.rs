@@ -5,8 +5,8 @@ use borsh::{
     BorshDeserialize, BorshSerialize,
     io::{Error, ErrorKind, Read, Result as IoResult, Write},
 };
-use hedgerow_base::{Digest, NodeId};
-use hedgerow_wire::encode;
+use hedgerow_base::{Digest, NodeId, NodeSet};
+use hedgerow_wire::{List, encode};
 
 use crate::{Authenticator, Checks, Hasher, Keyring, Signature, Tag};
 
@@ -27,6 +27,8 @@ pub enum Seal {
     Mac(Tag),
     /// A MAC for each replica.
     Authenticator(Authenticator),
+    /// A MAC for each of some members: a chain authenticator.
+    Macs(List<(NodeId, Tag), { NodeSet::CAPACITY as usize }>),
     /// A signature: whoever has it can show it to others.
     Signature(Signature),
 }
@@ -40,6 +42,8 @@ pub enum Sealing {
     MacFor(NodeId),
     /// A MAC for each replica.
     Authenticator,
+    /// A MAC for each of these members.
+    MacsFor(NodeSet),
     /// A signature.
     Signature,
 }
@@ -99,6 +103,10 @@ impl<T: BorshSerialize + Domain> Sealed<T> {
             Sealing::None => Seal::None,
             Sealing::MacFor(to) => Seal::Mac(keyring.tag_for(to, &digest)),
             Sealing::Authenticator => Seal::Authenticator(keyring.authenticator(&digest)),
+            Sealing::MacsFor(set) => {
+                let tags = set.iter().map(|to| (to, keyring.tag_for(to, &digest)));
+                Seal::Macs(List::new(tags.collect()).unwrap_or_default())
+            }
             Sealing::Signature => Seal::Signature(keyring.sign(&digest)),
         };
         Self {
@@ -188,8 +196,10 @@ impl<T> Claimed<T> {
     pub fn admit(self, keyring: &Keyring, checks: &mut Checks) -> Result<Sealed<T>, SealError> {
         match &self.seal {
             Seal::None => return Err(SealError::WrongKind),
-            Seal::Mac(_) | Seal::Authenticator(_) if self.mac_holds(keyring) => {}
-            Seal::Mac(_) | Seal::Authenticator(_) => return Err(SealError::WrongMac(self.origin)),
+            Seal::Mac(_) | Seal::Authenticator(_) | Seal::Macs(_) if self.mac_holds(keyring) => {}
+            Seal::Mac(_) | Seal::Authenticator(_) | Seal::Macs(_) => {
+                return Err(SealError::WrongMac(self.origin));
+            }
             Seal::Signature(signature) => {
                 let check = keyring
                     .check(self.origin, &self.digest, *signature)
@@ -206,6 +216,10 @@ impl<T> Claimed<T> {
         let tag = match &self.seal {
             Seal::Mac(tag) => Some(*tag),
             Seal::Authenticator(tags) => tags.entry(keyring.me().index()),
+            Seal::Macs(tags) => {
+                let mine = tags.iter().find(|(to, _)| *to == keyring.me());
+                mine.map(|(_, tag)| *tag)
+            }
             Seal::None | Seal::Signature(_) => None,
         };
         tag.is_some_and(|tag| keyring.accepts(self.origin, &self.digest, tag))
@@ -216,7 +230,7 @@ impl<T> Claimed<T> {
     pub fn signature_holds(&self, keyring: &Keyring) -> bool {
         match &self.seal {
             Seal::Signature(signature) => keyring.verifies(self.origin, &self.digest, signature),
-            Seal::None | Seal::Mac(_) | Seal::Authenticator(_) => false,
+            Seal::None | Seal::Mac(_) | Seal::Authenticator(_) | Seal::Macs(_) => false,
         }
     }
 

@@ -146,6 +146,9 @@ fn convinces(vote: &Sealed<Vote>, keyring: &Keyring) -> bool {
             now
         }
         Seal::Mac(tag) => keyring.accepts(vote.origin(), &vote.digest(), *tag),
+        Seal::Macs(tags) => tags.iter().any(|(to, tag)| {
+            *to == keyring.me() && keyring.accepts(vote.origin(), &vote.digest(), *tag)
+        }),
         Seal::Authenticator(tags) => {
             let tag = tags.entry(keyring.me().index()).unwrap();
             keyring.accepts(vote.origin(), &vote.digest(), tag)
@@ -242,6 +245,24 @@ fn an_authenticator_s_entries_are_the_macs_for_its_receivers() {
         assert_eq!(tags.entry(replica.index()), Some(tag));
     }
     assert_eq!(tags.entry(4), None);
+}
+
+#[test]
+fn a_chain_authenticator_convinces_those_it_is_for_and_costs_a_mac_each() {
+    let keyrings = keyrings(6);
+    let (chosen, before) = ([NodeId(1), NodeId(4)], keyrings[0].mac_count());
+    let vote = Sealed::new(
+        Vote(7),
+        Sealing::MacsFor(chosen.into_iter().collect()),
+        &keyrings[0],
+    );
+    assert_eq!(keyrings[0].mac_count().since(before).made, 2);
+    for keyring in &keyrings {
+        assert_eq!(
+            sent(&vote).mac_holds(keyring),
+            chosen.contains(&keyring.me())
+        );
+    }
 }
 
 #[test]

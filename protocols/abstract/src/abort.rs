@@ -19,6 +19,8 @@ pub struct Origin {
     pub target: Point,
     /// Points that it is known to go through, ascending, the target last.
     pub through: Vec<Point>,
+    /// A Chain ended because a single client had it to itself: the next Backup is short (§5.4).
+    pub low_load: bool,
 }
 
 /// ABORTs that do not make an init history.
@@ -47,7 +49,7 @@ pub enum InvalidInit {
 pub(crate) const fn needed(kind: Kind, roster: Roster) -> usize {
     match kind {
         Kind::Backup => roster.weak(),
-        Kind::Quorum | Kind::ZLight => 2 * roster.f() + 1,
+        Kind::Quorum | Kind::ZLight | Kind::Chain => 2 * roster.f() + 1,
     }
 }
 
@@ -87,7 +89,7 @@ pub fn extract(
     }
     let enough = match composition.kind(aborted) {
         Kind::Backup => needed,
-        Kind::Quorum | Kind::ZLight => roster.weak(),
+        Kind::Quorum | Kind::ZLight | Kind::Chain => roster.weak(),
     };
     let target = votes
         .into_iter()
@@ -107,7 +109,12 @@ pub fn extract(
         .into_iter()
         .take_while(|point| point.slot <= target.slot)
         .collect();
-    Ok(Origin { target, through })
+    let low_load = init.aborts.iter().filter(|abort| abort.value().low_load);
+    Ok(Origin {
+        target,
+        through,
+        low_load: low_load.count() >= roster.weak(),
+    })
 }
 
 /// The points that an ABORT's history goes through, as far as it tells.

@@ -20,9 +20,14 @@ use crate::{
     composition::{Instance, Kind},
     config::{Config, ConfigError},
     history::Point,
-    messages::{BackupReply, Init, Message, Outcome, Panic, Request, Response, Responses},
+    messages::{
+        BackupReply, ChainReply, Init, Message, Outcome, Panic, Request, Response, Responses,
+    },
     replica::backup_operation,
 };
+
+/// How many different results of one request are kept: there is one, or replicas lie.
+const RESULTS: usize = 8;
 
 type Out = Outbox<Abstract>;
 
@@ -42,6 +47,8 @@ pub struct Client {
     last: u64,
     requests: BTreeMap<u64, Invocation>,
     fresh: Vec<u64>,
+    /// Whether those were said in an instance before: its history may have them, and then all replicas answer.
+    again: bool,
     /// When to panic again.
     panic_at: Option<Time>,
     backup: Option<(Box<hedgerow_pbft::Client>, Outbox<Pbft>)>,
@@ -61,13 +68,13 @@ struct Invocation {
 }
 
 impl Invocation {
-    /// Takes one replica's word; gives the result once all say the same (Z4, Q3).
-    fn hear(&mut self, from: NodeId, response: &Response, n: usize) -> Option<Bytes> {
+    /// Takes one replica's word; gives the result once all that it takes say the same (Z4, Q3, C4).
+    fn hear(&mut self, from: NodeId, response: &Response, needed: NodeSet) -> Option<Bytes> {
         let digest = match &response.outcome {
             Outcome::Digest(digest) => *digest,
             Outcome::Full(result) => {
                 let digest = hash(result);
-                if self.results.len() < n || self.results.contains_key(&digest) {
+                if self.results.len() < RESULTS || self.results.contains_key(&digest) {
                     self.results.insert(digest, result.clone());
                 }
                 digest
@@ -75,7 +82,8 @@ impl Invocation {
         };
         let vote = (response.at, digest);
         self.votes.insert(from, vote);
-        let all = self.votes.len() == n && self.votes.values().all(|other| *other == vote);
+        let mut needed = needed.iter();
+        let all = needed.all(|replica| self.votes.get(&replica) == Some(&vote));
         all.then(|| self.results.get(&digest).cloned()).flatten()
     }
 }
@@ -98,6 +106,7 @@ impl Client {
             last: 0,
             requests: BTreeMap::new(),
             fresh: Vec::new(),
+            again: false,
             panic_at: None,
             backup: None,
             switches: 0,
@@ -112,11 +121,12 @@ impl Client {
         self.config.composition.kind(self.instance)
     }
 
-    /// How long a commit may take (§4.2: 3Δ; §5.2: 2Δ). In a Backup this client's inner one is patient instead.
+    /// How long a commit may take (§4.2: 3Δ; §5.2: 2Δ; §5.3: (3f + 2)Δ). In a Backup this client's inner one is patient instead.
     fn patience(&self) -> Duration {
         match self.kind() {
             Kind::Quorum => self.config.delta * 2,
             Kind::ZLight => self.config.delta * 3,
+            Kind::Chain => self.config.delta * (self.roster.n() + 1) as u32,
             Kind::Backup => self.config.delta * 8,
         }
     }
@@ -167,6 +177,7 @@ impl Client {
             Message::Responses(responses) => {
                 self.on_responses(responses.origin(), responses.value(), out);
             }
+            Message::ChainReply(reply) => self.on_chain_reply(&reply, out),
             Message::Abort(abort) => {
                 let composition = self.config.composition;
                 if let Some(init) = self.aborts.add(abort, composition, self.roster) {
@@ -195,14 +206,43 @@ impl Client {
             return;
         }
         for response in responses.list.iter() {
-            let Some(invocation) = self.requests.get_mut(&response.number) else {
+            self.hear(from, response, out);
+        }
+    }
+
+    /// C4: the last f + 1 replicas vouch for results.
+    fn on_chain_reply(&mut self, reply: &ChainReply, out: &mut Out) {
+        let results: BTreeMap<_, _> = reply.results.iter().map(|one| (hash(one), one)).collect();
+        for said in &reply.vouched {
+            if said.value().instance != self.instance || self.kind() != Kind::Chain {
                 continue;
-            };
-            if let Some(result) = invocation.hear(from, response, self.roster.n()) {
-                // The instance has begun everywhere.
-                self.show_init = false;
-                self.complete(response.number, &result, out);
             }
+            for response in said.value().list.iter() {
+                if let Outcome::Digest(digest) = response.outcome
+                    && let Some(result) = results.get(&digest)
+                    && let Some(invocation) = self.requests.get_mut(&response.number)
+                    && invocation.results.len() < RESULTS
+                {
+                    invocation.results.insert(digest, (*result).clone());
+                }
+                self.hear(said.origin(), response, out);
+            }
+        }
+    }
+
+    fn hear(&mut self, from: NodeId, response: &Response, out: &mut Out) {
+        let needed = if self.kind() == Kind::Chain {
+            self.config.composition.suffix(self.instance, self.roster)
+        } else {
+            self.roster.iter().collect()
+        };
+        let Some(invocation) = self.requests.get_mut(&response.number) else {
+            return;
+        };
+        if let Some(result) = invocation.hear(from, response, needed) {
+            // The instance has begun everywhere.
+            self.show_init = false;
+            self.complete(response.number, &result, out);
         }
     }
 
@@ -232,6 +272,7 @@ impl Client {
             invocation.due = now.plus(patience);
         }
         self.fresh = self.requests.keys().copied().collect();
+        self.again = true;
     }
 
     /// Says requests, new ones or again.
@@ -243,7 +284,7 @@ impl Client {
             return;
         }
         let to = match self.kind() {
-            Kind::ZLight if !everywhere => {
+            Kind::ZLight | Kind::Chain if !everywhere => {
                 Target::Node(self.config.composition.leader(self.instance, self.roster))
             }
             _ => Target::Others,
@@ -380,7 +421,8 @@ impl Machine<Abstract> for Client {
         self.now = self.now.max(now);
         let fresh = core::mem::take(&mut self.fresh);
         if !fresh.is_empty() {
-            self.say(&fresh, false, out);
+            let again = core::mem::take(&mut self.again);
+            self.say(&fresh, again, out);
         }
         self.drive_backup(out);
     }

@@ -13,8 +13,8 @@ use crate::{
     Abstract,
     composition::Instance,
     messages::{
-        Abort, BackupRequest, Fetch, Fetched, Init, MAX_FETCH, MAX_FRAME, Message, Proposal,
-        Request, Welcome,
+        Abort, BackupRequest, ChainReply, Chained, Fetch, Fetched, Init, Link, MAX_FETCH,
+        MAX_FRAME, Message, Proposal, Request, Responses, Welcome,
     },
 };
 
@@ -104,13 +104,17 @@ impl Admission<'_> {
         let sealed = self
             .read::<Claimed<T>>()?
             .admit(self.keyring, self.checks)?;
-        if sealed.origin() == self.link {
-            Ok(sealed)
+        self.only_own(sealed.origin())?;
+        Ok(sealed)
+    }
+
+    fn only_own(&self, origin: NodeId) -> Result<(), Reject> {
+        if origin == self.link {
+            Ok(())
         } else {
             Err(Reject::Inadmissible(format!(
-                "{} passes on what {} said to others",
+                "{} passes on what {origin} said to others",
                 self.link,
-                sealed.origin()
             )))
         }
     }
@@ -167,6 +171,14 @@ impl Admission<'_> {
             4 => Message::Abort(self.signed()?),
             5 => Message::Init(Arc::new(self.init()?)),
             6 => Message::Checkpoint(self.said_by_replica()?),
+            13 => {
+                self.only_replica(self.link)?;
+                Message::Chain(Arc::new(self.chained()?))
+            }
+            14 => {
+                self.only_replica(self.link)?;
+                Message::ChainReply(Arc::new(self.chain_reply()?))
+            }
             7.. => {
                 self.only_replica(self.link)?;
                 self.unsealed(tag)?
@@ -208,7 +220,55 @@ impl Admission<'_> {
         })
     }
 
+    /// A value of a replica, whoever passes it on.
+    fn of_replica<T: BorshDeserialize + Domain>(&mut self) -> Result<Sealed<T>, Reject> {
+        let claimed = self.read::<Claimed<T>>()?;
+        self.only_replica(claimed.origin())?;
+        Ok(claimed.admit(self.keyring, self.checks)?)
+    }
+
+    fn chained(&mut self) -> Result<Chained, Reject> {
+        let f = self.keyring.roster().f();
+        let count = self.count(f + 1)?;
+        let mut links = Vec::new();
+        for _ in 0..count {
+            links.push(self.of_replica::<Link>()?);
+        }
+        self.only_own(links.last().map_or(self.link, Sealed::origin))?;
+        // Behind f + 1 replicas one of which is correct, the clients' seals need no check.
+        let proposal = self.requests(links.len() <= f)?;
+        let mut vouched = Vec::new();
+        for _ in 0..self.count(f)? {
+            let mut list = Vec::new();
+            for _ in 0..self.count(MAX_BATCH)? {
+                // For clients, who check them.
+                list.push(self.read::<Claimed<Responses>>()?.trusted());
+            }
+            vouched.push(list);
+        }
+        Ok(Chained {
+            links,
+            proposal,
+            vouched,
+        })
+    }
+
+    fn chain_reply(&mut self) -> Result<ChainReply, Reject> {
+        let mut vouched = Vec::new();
+        for _ in 0..self.count(self.keyring.roster().weak())? {
+            vouched.push(self.of_replica::<Responses>()?);
+        }
+        self.only_own(vouched.last().map_or(self.link, Sealed::origin))?;
+        let results = self.read::<List<Bytes, MAX_BATCH>>()?.into_vec();
+        Ok(ChainReply { vouched, results })
+    }
+
     fn proposal(&mut self) -> Result<Proposal, Reject> {
+        self.requests(true)
+    }
+
+    /// A batch's requests; with `checks`, whether their seals convince.
+    fn requests(&mut self, checks: bool) -> Result<Proposal, Reject> {
         let count = self.count(MAX_BATCH)?;
         let (mut requests, mut convincing, mut bytes) = (Vec::new(), true, 0);
         for _ in 0..count {
@@ -222,7 +282,7 @@ impl Admission<'_> {
             if bytes > most {
                 return Err(malformed("more bytes of operations than a batch may have"));
             }
-            convincing = convincing && claimed.mac_holds(self.keyring);
+            convincing = convincing && (!checks || claimed.mac_holds(self.keyring));
             requests.push(claimed.trusted());
         }
         Ok(Proposal {
@@ -248,6 +308,20 @@ fn encode(message: &Message) -> Bytes {
         Message::Requests(instance, requests) => frame.put(&(0_u8, instance)).all(requests),
         Message::Order(order, proposal) => frame.put(&1_u8).put(order).all(&proposal.requests),
         Message::Responses(responses) => frame.put(&2_u8).put(responses),
+        Message::Chain(chained) => {
+            let Chained {
+                links,
+                proposal,
+                vouched,
+            } = &**chained;
+            frame.put(&13_u8).all(links).all(&proposal.requests);
+            frame.put(&u32::try_from(vouched.len()).unwrap_or(u32::MAX));
+            for list in vouched {
+                frame.all(list);
+            }
+            &mut frame
+        }
+        Message::ChainReply(reply) => frame.put(&14_u8).all(&reply.vouched).all(&reply.results),
         Message::Panic(panic) => frame.put(&3_u8).put(panic),
         Message::Abort(abort) => frame.put(&4_u8).put(abort),
         Message::Init(init) => frame.put(&5_u8).init(init),

@@ -1,7 +1,7 @@
 use core::fmt;
 
 use borsh::{BorshDeserialize, BorshSerialize};
-use hedgerow_base::{NodeId, Roster};
+use hedgerow_base::{NodeId, NodeSet, Roster};
 
 /// The number of an instance: the first is 1. It stands for everything about the incarnation: its kind, its leader.
 #[derive(
@@ -47,6 +47,8 @@ pub enum Kind {
     Quorum,
     /// A primary gives numbers; commits while nothing fails (§4.2).
     ZLight,
+    /// Replicas pass batches on in a fixed order; commits while nothing fails, also under contention (§5.3).
+    Chain,
     /// PBFT, for a number of requests that is fixed beforehand (§4.3).
     Backup,
 }
@@ -58,6 +60,7 @@ impl Kind {
         match self {
             Self::Quorum => "quorum",
             Self::ZLight => "zlight",
+            Self::Chain => "chain",
             Self::Backup => "backup",
         }
     }
@@ -76,6 +79,21 @@ impl Composition {
         name: "azyzzyva",
         cycle: &[Kind::ZLight, Kind::Backup],
     };
+    /// The same cycle, by the name of its fast part.
+    pub const ZLIGHT: Self = Self {
+        name: "zlight",
+        ..Self::AZYZZYVA
+    };
+    /// Quorum while clients come one by one, Chain when they contend, Backup when something fails (§5.1).
+    pub const ALIPH: Self = Self {
+        name: "aliph",
+        cycle: &[Kind::Quorum, Kind::Chain, Kind::Backup],
+    };
+    /// Chain with Backup alone.
+    pub const CHAIN: Self = Self {
+        name: "chain",
+        cycle: &[Kind::Chain, Kind::Backup],
+    };
     /// Quorum with Backup alone.
     pub const QUORUM: Self = Self {
         name: "quorum",
@@ -87,7 +105,14 @@ impl Composition {
         cycle: &[Kind::Backup],
     };
     /// All compositions.
-    pub const ALL: &'static [Self] = &[Self::AZYZZYVA, Self::QUORUM, Self::BACKUP];
+    pub const ALL: &'static [Self] = &[
+        Self::ALIPH,
+        Self::AZYZZYVA,
+        Self::BACKUP,
+        Self::CHAIN,
+        Self::QUORUM,
+        Self::ZLIGHT,
+    ];
 
     /// The composition of that name.
     #[must_use]
@@ -109,17 +134,46 @@ impl Composition {
         self.cycle.get(place).copied().unwrap_or(Kind::Backup)
     }
 
+    /// Whether it ever runs that.
+    #[must_use]
+    pub fn has(self, kind: Kind) -> bool {
+        self.cycle.contains(&kind)
+    }
+
     /// How often the whole cycle was gone through before `instance`.
     #[must_use]
     pub const fn round(self, instance: Instance) -> u64 {
         instance.index() / self.cycle.len() as u64
     }
 
-    /// The replica with a part of its own in `instance`: ZLight's primary, and whoever proposes checkpoints and begins
+    /// The replica with a part of its own in `instance`: ZLight's primary, Chain's head, and whoever proposes checkpoints and begins
     /// the instance. Another one in each round, so that a faulty one does not stay.
     #[must_use]
     pub fn leader(self, instance: Instance, roster: Roster) -> NodeId {
         NodeId((self.round(instance) % roster.n() as u64) as u32)
+    }
+
+    /// Where `replica` stands in a Chain, the head at 0.
+    #[must_use]
+    pub fn position(self, instance: Instance, roster: Roster, replica: NodeId) -> usize {
+        let head = self.leader(instance, roster).index();
+        (replica.index() + roster.n() - head) % roster.n()
+    }
+
+    /// Who stands at a position of a Chain; nobody after the tail.
+    #[must_use]
+    pub fn at(self, instance: Instance, roster: Roster, position: usize) -> Option<NodeId> {
+        let head = self.leader(instance, roster).index();
+        let node = NodeId(((head + position) % roster.n()) as u32);
+        (position < roster.n()).then_some(node)
+    }
+
+    /// The last f + 1 of a Chain: who executes before passing on, and vouches to the clients (§5.3).
+    #[must_use]
+    pub fn suffix(self, instance: Instance, roster: Roster) -> NodeSet {
+        let last = roster.n() - roster.weak()..roster.n();
+        last.filter_map(|position| self.at(instance, roster, position))
+            .collect()
     }
 
     /// k: how many requests `instance` commits before it aborts, where it is a Backup. It doubles from round to round,

@@ -23,6 +23,8 @@ pub struct Config {
     pub batch_bytes: usize,
     /// Δ: how long a message and what it causes at its receiver take while all is well (§4.2).
     pub delta: Duration,
+    /// How long a single client has a Chain to itself before it ends, where a Quorum would follow (§5.4).
+    pub chain_alone: Duration,
     /// How long a slot waits for a checkpoint at most: what it holds is final only then.
     pub checkpoint_delay: Duration,
     /// How long a checkpoint waits for the last replica before the instance is stopped.
@@ -52,6 +54,7 @@ impl Config {
             batch_requests: MAX_BATCH,
             batch_bytes: MAX_BATCH_BYTES,
             delta: Duration::from_millis(100),
+            chain_alone: Duration::from_secs(2),
             checkpoint_delay: Duration::from_millis(20),
             checkpoint_timeout: Duration::from_millis(800),
             retry: Duration::from_millis(200),

@@ -171,7 +171,9 @@ impl History {
     }
 
     /// The digests of the entries, oldest first.
-    pub(crate) fn digests(&self) -> Vec<Digest> {
-        self.entries.iter().map(|entry| entry.digest).collect()
+    pub(crate) fn digests(&self, after: Slot) -> Vec<Digest> {
+        let entries = self.entries.iter();
+        let entries = entries.filter(|entry| entry.batch.slot > after);
+        entries.map(|entry| entry.digest).collect()
     }
 }

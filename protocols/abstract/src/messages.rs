@@ -60,6 +60,43 @@ pub struct Proposal {
     pub convincing: bool,
 }
 
+/// What a replica of a Chain vouches for to those after it (§5.3): a batch, by the history that ends with it. More than
+/// the paper's sequence number: replicas that began with different init histories see it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Link {
+    /// The instance.
+    pub instance: Instance,
+    /// The batch's time.
+    pub time_ms: u64,
+    /// The history up to and with the batch.
+    pub at: Point,
+}
+
+impl Domain for Link {
+    const DOMAIN: &'static str = "abstract link";
+    const MAX: usize = 64;
+}
+
+/// A batch on its way down a Chain (CHAIN). Without requests it confirms the history so far.
+#[derive(Clone, Debug)]
+pub struct Chained {
+    /// The same link, under the chain authenticators of the up to f + 1 replicas before the receiver, in their order.
+    pub links: Vec<Sealed<Link>>,
+    /// The batch. Only the first f + 1 replicas check the clients' seals.
+    pub proposal: Proposal,
+    /// What the replicas before that executed it tell each client, clients in the order of the batch.
+    pub vouched: Vec<Vec<Sealed<Responses>>>,
+}
+
+/// What a Chain's tail tells a client: the words of the last f + 1 replicas, and the results that they name by digest.
+#[derive(Clone, Debug)]
+pub struct ChainReply {
+    /// Equal ones, of different replicas.
+    pub vouched: Vec<Sealed<Responses>>,
+    /// The results.
+    pub results: Vec<Bytes>,
+}
+
 /// A result, or its digest when another replica sends the result itself.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub enum Outcome {
@@ -111,6 +148,8 @@ impl Domain for Panic {
 pub struct Abort {
     /// The instance. What follows it is the next number, by the composition.
     pub instance: Instance,
+    /// A Chain's: a single client has had it to itself.
+    pub low_load: bool,
     /// A point that is final: the last stable checkpoint; of a Backup, where it ended.
     pub base: Point,
     /// The entries' digests after it.
@@ -188,6 +227,10 @@ pub enum Message {
     Requests(Instance, Arc<[Sealed<Request>]>),
     /// ORDER with its requests.
     Order(Sealed<Order>, Arc<Proposal>),
+    /// CHAIN.
+    Chain(Arc<Chained>),
+    /// CHAIN, from the tail to a client.
+    ChainReply(Arc<ChainReply>),
     /// RESP.
     Responses(Sealed<Responses>),
     /// PANIC.
@@ -220,6 +263,8 @@ impl Message {
             Self::Requests(..) => "req",
             Self::Order(..) => "order",
             Self::Responses(_) => "resp",
+            Self::Chain(_) => "chain",
+            Self::ChainReply(_) => "chain reply",
             Self::Panic(_) => "panic",
             Self::Abort(_) => "abort",
             Self::Init(_) => "init",

@@ -39,6 +39,7 @@ const ME: usize = 1;
 
 fn init(keys: &[Arc<Keyring>]) -> Init {
     let abort = Abort {
+        low_load: false,
         instance: Instance(1),
         base: Point {
             slot: Slot(4),
@@ -111,6 +112,21 @@ fn messages(keys: &[Arc<Keyring>]) -> Vec<(usize, Message)> {
         at,
         state: Digest([2; 32]),
     };
+    let link = Link {
+        instance,
+        time_ms: 1000,
+        at,
+    };
+    let behind = Sealing::MacsFor([NodeId(1), NodeId(2)].into_iter().collect());
+    let chained = Chained {
+        links: vec![Sealed::new(link, behind, replica)],
+        proposal: proposal.clone(),
+        vouched: vec![vec![responses.clone()]],
+    };
+    let reply = ChainReply {
+        vouched: vec![responses.clone()],
+        results: vec![Bytes::from_static(b"result")],
+    };
     let init = init(keys);
     let welcome = |init| {
         Message::Welcome(Arc::new(Welcome {
@@ -127,6 +143,8 @@ fn messages(keys: &[Arc<Keyring>]) -> Vec<(usize, Message)> {
             Message::Order(Sealed::new(order, by_all, replica), Arc::new(proposal)),
         ),
         (0, Message::Responses(responses)),
+        (0, Message::Chain(Arc::new(chained))),
+        (0, Message::ChainReply(Arc::new(reply))),
         (
             4,
             Message::Panic(Sealed::new(Panic { instance }, by_all, client)),
@@ -166,6 +184,13 @@ fn sealed(message: &Message) -> Vec<Digest> {
             requests.chain([order.digest()]).collect()
         }
         Message::Responses(responses) => vec![responses.digest()],
+        Message::Chain(chained) => {
+            let requests = chained.proposal.requests.iter().map(Sealed::digest);
+            let requests = requests.filter(|_| chained.proposal.convincing);
+            let links = chained.links.iter().map(Sealed::digest);
+            requests.chain(links).collect()
+        }
+        Message::ChainReply(reply) => reply.vouched.iter().map(Sealed::digest).collect(),
         Message::Panic(panic) => vec![panic.digest()],
         Message::Abort(abort) => vec![abort.digest()],
         Message::Checkpoint(vote) => vec![vote.digest()],

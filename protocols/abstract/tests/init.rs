@@ -82,6 +82,7 @@ fn abort_from(
 ) -> Sealed<Abort> {
     let suffix = List::new(suffix.iter().map(|&name| entry(name)).collect()).unwrap();
     let abort = Abort {
+        low_load: false,
         instance,
         base,
         suffix,

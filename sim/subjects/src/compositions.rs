@@ -157,6 +157,15 @@ impl Subject for Composed {
                     value: end.chain,
                 });
             }
+            Message::Chain(chained) => {
+                let mine = chained.links.iter().filter(|said| said.origin() == from);
+                votes.extend(mine.map(|said| Vote {
+                    kind: "link",
+                    view: said.value().instance.0,
+                    slot: said.value().at.slot.0,
+                    value: said.value().at.chain,
+                }));
+            }
             Message::Checkpoint(sealed) if sealed.origin() == from => {
                 let said = sealed.value();
                 votes.push(Vote {

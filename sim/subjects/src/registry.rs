@@ -5,7 +5,16 @@ use hedgerow_abstract::Composition;
 use crate::{Composed, Pbft, sequencer::Sequencer};
 
 /// The names of the protocols that can be simulated.
-pub const PROTOCOLS: &[&str] = &["pbft", "azyzzyva", "quorum", "backup", "sequencer"];
+pub const PROTOCOLS: &[&str] = &[
+    "pbft",
+    "aliph",
+    "azyzzyva",
+    "backup",
+    "chain",
+    "quorum",
+    "zlight",
+    "sequencer",
+];
 
 /// No protocol has this name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

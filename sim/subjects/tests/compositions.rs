@@ -29,6 +29,23 @@ fn check(protocol: &str, mode: Mode, seeds: std::ops::Range<u64>) {
 }
 
 #[test]
+fn aliph_is_safe() {
+    check("aliph", Mode::Safety, 0..12);
+}
+
+#[test]
+fn chain_is_safe() {
+    check("chain", Mode::Safety, 0..12);
+}
+
+/// Aliph has all that there is but ZLight.
+#[test]
+fn aliph_and_azyzzyva_recover() {
+    check("aliph", Mode::Liveness, 0..12);
+    check("azyzzyva", Mode::Liveness, 0..12);
+}
+
+#[test]
 fn azyzzyva_is_safe() {
     check("azyzzyva", Mode::Safety, 0..12);
 }
@@ -45,7 +62,7 @@ fn backup_is_safe() {
 
 #[test]
 fn an_unfailing_network_answers_everything_in_each_composition() {
-    for protocol in ["azyzzyva", "quorum", "backup"] {
+    for protocol in ["aliph", "azyzzyva", "backup", "chain", "quorum"] {
         check(protocol, Mode::Performance, 0..2);
     }
 }

@@ -38,6 +38,8 @@ pub(super) struct Backup {
     current: Option<Current>,
     begun: Begun,
     committed: u64,
+    /// k: how many it commits.
+    quota: u64,
     done: bool,
     /// To have the instance begin when no client does: this replica as a client of the inner protocol.
     caller: Option<(Box<Client>, Outbox<Pbft>)>,
@@ -140,6 +142,7 @@ impl Replica {
                 Begun::No
             },
             committed: 0,
+            quota: self.config.composition.quota(self.instance),
             done: false,
             caller: None,
             call_at: self.now.plus(self.config.delta * turns),
@@ -309,6 +312,9 @@ impl Replica {
                 && let Some(origin) = self.first_init(&batch)
             {
                 if let Some(backup) = &mut self.backup {
+                    if origin.low_load {
+                        backup.quota = 1;
+                    }
                     backup.begun = Begun::With(origin.clone());
                 }
                 self.fetch_towards(origin, out);
@@ -348,7 +354,6 @@ impl Replica {
     }
 
     fn take_backup(&mut self, batch: &Batch, out: &mut Out) {
-        let quota = self.config.composition.quota(self.instance);
         let (mut replies, mut operations) = (Vec::new(), Vec::<Operation>::new());
         for op in &*batch.operations {
             let Some(backup) = &mut self.backup else {
@@ -377,7 +382,7 @@ impl Replica {
                 continue;
             }
             backup.committed += 1;
-            backup.done = backup.committed == quota;
+            backup.done = backup.committed == backup.quota;
             replies.push(Reply::Of(op.client, request.number));
             operations.push(Operation {
                 client: op.client,

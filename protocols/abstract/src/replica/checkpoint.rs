@@ -233,6 +233,7 @@ impl Replica {
             self.quorum_room(out);
         }
         self.zlight_room(out);
+        self.chain_room(out);
     }
 
     /// The application has everything up to `slot` on disk: the log before the last checkpoint up to there can go, but

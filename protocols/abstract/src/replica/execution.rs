@@ -50,8 +50,12 @@ impl Replica {
         };
         self.executed = slot;
         remember(&mut self.clients, &batch, at, &replies);
-        if self.kind() == crate::Kind::Backup {
+        if self.kind() == Kind::Backup {
             self.backup_executed(slot, &replies, state, out);
+            return;
+        }
+        if self.kind() == Kind::Chain {
+            self.chain_executed(&batch, at, &replies, lsn, out);
             return;
         }
         for (op, reply) in batch.operations.iter().zip(&replies) {
@@ -65,17 +69,22 @@ impl Replica {
         if self.is_fresh(client, number) {
             return false;
         }
-        if self.takes_part()
+        if self.kind() == Kind::Chain {
+            self.chain_asked(client, number);
+        } else if self.takes_part()
             && self.kind() != Kind::Backup
             && let Some((at, reply)) = self.remembered(client, number)
         {
-            let lsn = self
-                .history
-                .get(at.slot)
-                .map_or(Lsn::ZERO, |entry| entry.lsn);
-            self.respond(client, number, at, &reply, true, lsn);
+            self.respond_again(client, number, at, &reply);
         }
         true
+    }
+
+    /// What was executed before, once more, in full.
+    pub(super) fn respond_again(&mut self, client: NodeId, number: u64, at: Point, reply: &Bytes) {
+        let entry = self.history.get(at.slot);
+        let lsn = entry.map_or(Lsn::ZERO, |entry| entry.lsn);
+        self.respond(client, number, at, reply, true, lsn);
     }
 
     /// The reply to a client's number, and where it was given.

@@ -25,6 +25,8 @@ const ANSWER_BYTES: usize = 2 << 20;
 pub(super) struct Fetching {
     goal: Option<Origin>,
     due: Option<Time>,
+    /// When it was last asked for.
+    said: Time,
     /// Up to which slot was asked for.
     until: Slot,
     /// What came, by slot and digest, with who said so.
@@ -82,9 +84,14 @@ impl Replica {
             // Others vouched for batches that do not lead there.
             self.roll_back(self.finished, true, out);
         }
-        let late = self.fetch.due.is_none_or(|due| due <= self.now);
+        // Others answer not too often; a little later they do again.
+        let again = self.fetch.said.plus(self.config.retry / 12);
         let more = self.history.head().slot >= self.fetch.until;
-        if late || more {
+        if more && self.fetch.due.is_some() {
+            self.fetch.due = Some(again);
+        }
+        if self.fetch.due.is_none_or(|due| due <= self.now) {
+            self.fetch.said = self.now;
             let from = self.history.head().slot.next();
             let count = origin.target.slot.next().since(from).min(MAX_FETCH);
             self.fetch.until = from.plus(count).previous();

@@ -1,7 +1,9 @@
 //! The replica: one file per concern. What is common to all instances is here and in the files beside; an instance's own
-//! protocol is in `quorum`, `zlight` and `backup`.
+//! protocol is in `quorum`, `zlight`, `chain` and `backup`.
 
 mod backup;
+mod batching;
+mod chain;
 mod checkpoint;
 mod execution;
 mod fetch;
@@ -84,7 +86,10 @@ pub struct Replica {
     /// To where the application was told to roll back and has not confirmed it: what it says of later slots is void.
     rollbacks: VecDeque<Slot>,
 
+    /// At a leader: requests for the next batch, by client and number.
+    pending: BTreeMap<(NodeId, u64), Sealed<crate::Request>>,
     zlight: zlight::ZLight,
+    chain: chain::Chain,
     backup: Option<backup::Backup>,
     checkpoint: checkpoint::Checkpoints,
     switching: switching::Switching,
@@ -142,8 +147,9 @@ impl Replica {
             Message::Welcome(welcome) => self.on_welcome(from, &welcome, out),
             Message::Status(instance) => self.on_status(from, instance, out),
             Message::Backup(instance, message) => self.on_backup(from, instance, message, out),
+            Message::Chain(chained) => self.on_chain(from, &chained, out),
             // For clients.
-            Message::Responses(_) => {}
+            Message::Responses(_) | Message::ChainReply(_) => {}
         }
     }
 
@@ -167,11 +173,11 @@ impl Replica {
             if self.answer_again(request.origin(), request.value().number) {
                 continue;
             }
-            if self.takes_part() && instance == self.instance {
+            if instance == self.instance {
                 match self.kind() {
-                    Kind::Quorum => self.quorum_request(request, out),
-                    Kind::ZLight => self.zlight_request(request),
-                    Kind::Backup => {}
+                    Kind::Quorum if self.takes_part() => self.quorum_request(request, out),
+                    Kind::ZLight | Kind::Chain => self.await_batch(request),
+                    Kind::Quorum | Kind::Backup => {}
                 }
             }
         }
@@ -212,6 +218,7 @@ impl Machine<Abstract> for Replica {
         }
         self.ask(out);
         self.propose(out);
+        self.chain_answer();
         self.drive_backup(out);
         self.drive_fetch(out);
         self.drive_checkpoint(out);
@@ -248,7 +255,7 @@ impl Machine<Abstract> for Replica {
             decided: self.finished,
             executed: self.executed,
             stable: self.history.base().slot,
-            pending: self.zlight.pending() + self.waiting.len(),
+            pending: self.pending.len() + self.waiting.len(),
             view_changes: self.switches,
             heard: NodeSet::from_iter([self.me]),
         }

@@ -13,8 +13,8 @@ use hedgerow_crypto::Keyring;
 use hedgerow_ordering::{Batch, Event};
 
 use super::{
-    Out, Replica, Stage, backup::Past, checkpoint::Checkpoints, fetch::Fetching, start::Start,
-    switching::Switching, zlight::ZLight,
+    Out, Replica, Stage, backup::Past, chain::Chain, checkpoint::Checkpoints, fetch::Fetching,
+    start::Start, switching::Switching, zlight::ZLight,
 };
 use crate::{
     composition::{Instance, Kind},
@@ -194,7 +194,9 @@ impl Replica {
             clients,
             executed: base.slot,
             rollbacks: VecDeque::new(),
+            pending: BTreeMap::new(),
             zlight: ZLight::default(),
+            chain: Chain::default(),
             backup: None,
             checkpoint,
             switching: Switching::of(story.instance),

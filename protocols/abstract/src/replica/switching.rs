@@ -1,7 +1,7 @@
 //! From one instance to the next (§4.2, §6.3): panic, ABORT, init history. Clients can do it; replicas do it, too, when
 //! they see that an instance is over, so that it needs no client.
 
-use alloc::{sync::Arc, vec::Vec};
+use alloc::sync::Arc;
 
 use hedgerow_base::{NodeId, Time};
 use hedgerow_crypto::{Sealed, Sealing};
@@ -85,7 +85,7 @@ impl Replica {
     /// Tells the other replicas that it has stopped, with its ABORT, and asks for theirs.
     pub(super) fn say_stopped(&mut self, out: &mut Out) {
         self.switching.again = Some(self.now.plus(self.config.retry));
-        let abort = (!self.is_mute()).then(|| self.abort());
+        let abort = self.abort();
         if let Some(abort) = abort.clone() {
             out.send_after(out.last(), Target::Others, Message::Abort(abort));
         }
@@ -104,29 +104,36 @@ impl Replica {
         self.instance <= self.mute && self.kind() != Kind::Backup
     }
 
-    /// This replica's ABORT of the present instance, which it has stopped.
-    fn abort(&mut self) -> Sealed<Abort> {
-        if let Some(mine) = &self.switching.mine {
-            return mine.clone();
+    /// This replica's ABORT of the present instance, which it has stopped; nothing where it knows less than it said.
+    fn abort(&mut self) -> Option<Sealed<Abort>> {
+        if self.is_mute() || self.switching.mine.is_some() {
+            return self.switching.mine.clone();
         }
-        let (base, suffix) = match self.kind() {
-            Kind::Backup => (self.history.head(), Vec::new()),
-            Kind::Quorum | Kind::ZLight => (self.history.base(), self.history.digests()),
+        // What is final may be ahead of the base, which waits for the application.
+        let base = match self.kind() {
+            Kind::Backup => self.history.head(),
+            Kind::Quorum | Kind::ZLight | Kind::Chain => self.history.point(self.finished)?,
         };
+        // More than fits would be none, and a lie; the history is bounded so that it does not happen.
+        let suffix = List::new(self.history.digests(base.slot)).ok()?;
         let abort = Abort {
             instance: self.instance,
+            // Less than the head's measure, so that others with other clocks agree.
+            low_load: self.is_chain_idle(self.config.chain_alone / 2),
             base,
-            suffix: List::new(suffix).unwrap_or_default(),
+            suffix,
         };
         let sealed = Sealed::new(abort, Sealing::Signature, &self.keyring);
         self.switching.mine = Some(sealed.clone());
-        sealed
+        Some(sealed)
     }
 
     /// Shows the ABORT to one that wants it, not too often.
     pub(super) fn show_abort(&mut self, to: NodeId, out: &mut Out) {
-        if self.stage == Stage::Stopped && !self.is_mute() && self.may_show(to) {
-            let abort = self.abort();
+        if self.stage == Stage::Stopped
+            && self.may_show(to)
+            && let Some(abort) = self.abort()
+        {
             out.send_after(out.last(), Target::Node(to), Message::Abort(abort));
         }
     }
@@ -262,6 +269,8 @@ impl Replica {
         self.init = Some(init);
         self.stage = Stage::Adopting;
         self.zlight = ZLight::default();
+        self.chain.restart(self.instance);
+        self.pending.clear();
         self.backup = None;
         self.waiting.clear();
         self.responses.clear();
@@ -278,8 +287,14 @@ impl Replica {
             self.backup_adopted(origin, out);
             return;
         }
+        // What a Backup has committed is final, executed here or not.
+        let before = Instance(self.instance.0.saturating_sub(1));
+        if before >= Instance::FIRST && self.config.composition.kind(before) == Kind::Backup {
+            self.finish(origin.target.slot, out);
+        }
         self.stage = Stage::Active;
         self.write_instance(out);
+        self.chain_room(out);
         if self.switching.stop_wanted || self.instance <= self.silent {
             self.stop(out);
         }

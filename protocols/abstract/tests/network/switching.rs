@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hedgerow_abstract::{Composition, Instance, Message};
+use hedgerow_abstract::{Composition, Instance, Kind, Message};
 use hedgerow_base::NodeId;
 
 use crate::harness::{Fate, Net, config};
@@ -136,4 +136,45 @@ fn panics_without_need_cost_an_instance_and_no_request() {
     net.ms(20_000);
     net.assert_all_done(16);
     assert!(net.instance(0) > 1);
+}
+
+/// §5.1, §5.4: clients that contend move Aliph to Chain, where it stays; one that is alone moves it on to Quorum, by a
+/// Backup of a single request.
+#[test]
+fn aliph_is_in_chain_under_contention_and_in_quorum_for_a_single_client() {
+    let mut net = net(Composition::ALIPH, 2);
+    net.latency = |from, to| {
+        let client = from.max(to);
+        let near = client < NodeId(4) || (client == NodeId(4)) == (from.min(to) < NodeId(2));
+        Duration::from_millis(if near { 1 } else { 3 })
+    };
+    let kind = |net: &crate::harness::Net| Composition::ALIPH.kind(Instance(net.instance(0)));
+    net.invoke(4, 0, "a");
+    net.ms(100);
+    assert_eq!((net.done(), kind(&net)), (1, Kind::Quorum));
+    for ticket in 1..100 {
+        net.invoke(4, ticket, "a");
+        net.invoke(5, ticket, "b");
+        net.ms(60);
+    }
+    net.ms(2_000);
+    net.assert_all_done(199);
+    assert_eq!(
+        (net.instance(0), kind(&net)),
+        (2, Kind::Chain),
+        "{}",
+        net.describe()
+    );
+    for ticket in 100..150 {
+        net.invoke(4, ticket, "a");
+        net.ms(100);
+    }
+    net.ms(2_000);
+    net.assert_all_done(249);
+    assert_eq!(
+        (net.instance(0), kind(&net)),
+        (4, Kind::Quorum),
+        "{}",
+        net.describe()
+    );
 }

@@ -1,9 +1,10 @@
 use std::sync::Arc;
 
-use hedgerow_abstract::{Message, Proposal};
+use hedgerow_abstract::{Chained, Message, Proposal};
 use hedgerow_base::{NodeId, NodeSet};
 use hedgerow_crypto::{Seal, Sealed};
 use hedgerow_machine::Target;
+use hedgerow_wire::List;
 use hedgerow_world::{Attacker, Liar, Plot, Rng};
 
 use super::{super::Composed, say_honestly};
@@ -34,6 +35,15 @@ impl Macs {
     }
 
     fn spoil<T: Clone>(&self, rng: &mut Rng, sealed: &Sealed<T>) -> Sealed<T> {
+        if let Seal::Macs(tags) = sealed.seal()
+            && rng.chance(self.ppm)
+        {
+            let mut tags = tags.to_vec();
+            tags.retain(|_| rng.chance(600_000));
+            return sealed
+                .clone()
+                .resealed(Seal::Macs(List::new(tags).unwrap_or_default()));
+        }
         let Seal::Authenticator(tags) = sealed.seal() else {
             return sealed.clone();
         };
@@ -75,6 +85,13 @@ impl Attacker<Composed> for Macs {
                     convincing: proposal.convincing,
                 };
                 Message::Order(self.spoil(me.rng, order), Arc::new(proposal))
+            }
+            Message::Chain(chained) => {
+                let mut chained = Chained::clone(chained);
+                if let Some(mine) = chained.links.last_mut() {
+                    *mine = self.spoil(me.rng, mine);
+                }
+                Message::Chain(Arc::new(chained))
             }
             Message::Panic(panic) => Message::Panic(self.spoil(me.rng, panic)),
             Message::Checkpoint(vote) => Message::Checkpoint(self.spoil(me.rng, vote)),

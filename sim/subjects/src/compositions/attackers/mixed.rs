@@ -6,8 +6,8 @@ use hedgerow_world::{Attacker, Liar, Plot, Rng, Role};
 
 use super::{
     super::Composed, abort::LyingAbort, checkpoint::LyingCheckpoint, fetch::LyingFetch,
-    init::ForgedInit, inner::InBackup, macs::Macs, primary::LyingPrimary, response::LyingResponse,
-    say_honestly, welcome::LyingWelcome,
+    init::ForgedInit, inner::InBackup, link::LyingLink, macs::Macs, primary::LyingPrimary,
+    response::LyingResponse, say_honestly, welcome::LyingWelcome,
 };
 
 /// All lies about messages, the one that fits for each message.
@@ -20,6 +20,7 @@ pub(super) struct Mixed {
     checkpoint: LyingCheckpoint,
     fetch: LyingFetch,
     welcome: LyingWelcome,
+    link: LyingLink,
     inner: InBackup,
     ppm: u32,
 }
@@ -35,6 +36,7 @@ impl Mixed {
             checkpoint: LyingCheckpoint::new(rng),
             fetch: LyingFetch::new(rng),
             welcome: LyingWelcome::new(rng),
+            link: LyingLink::new(rng),
             inner: InBackup::new(rng, Role::Replica),
             ppm: rng.spread(50_000, 1_000_000) as u32,
         }
@@ -60,6 +62,8 @@ impl Attacker<Composed> for Mixed {
             Message::Checkpoint(_) => self.checkpoint.say(me, to, message, plot),
             Message::Fetched(_) => self.fetch.say(me, to, message, plot),
             Message::Welcome(_) | Message::Status(_) => self.welcome.say(me, to, message, plot),
+            Message::Chain(_) if spoils => self.macs.say(me, to, message, plot),
+            Message::Chain(_) | Message::ChainReply(_) => self.link.say(me, to, message, plot),
             Message::Backup(..) => self.inner.say(me, to, message, plot),
             other => say_honestly(me, to, &other, plot),
         }

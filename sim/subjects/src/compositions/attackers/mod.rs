@@ -6,6 +6,7 @@ mod checkpoint;
 mod fetch;
 mod init;
 mod inner;
+mod link;
 mod macs;
 mod mixed;
 mod panic;
@@ -89,6 +90,11 @@ pub(super) fn all() -> Vec<Attack<Composed>> {
             make: |rng| Box::new(inner::InBackup::new(rng, Role::Replica)),
         },
         Attack {
+            name: "link",
+            role: Role::Replica,
+            make: |rng| Box::new(link::LyingLink::new(rng)),
+        },
+        Attack {
             name: "in-backup-client",
             role: Role::Client,
             make: |rng| Box::new(inner::InBackup::new(rng, Role::Client)),
@@ -143,6 +149,7 @@ fn signed_abort(
     let abort = Abort {
         instance,
         base,
+        low_load: me.keyring.me().0.is_multiple_of(2),
         suffix: List::new(suffix).unwrap_or_default(),
     };
     Sealed::new(abort, Sealing::Signature, me.keyring)
@@ -159,6 +166,8 @@ fn instance_of(message: &Message) -> Option<Instance> {
         Message::Panic(said) => said.value().instance,
         Message::Abort(said) => said.value().instance,
         Message::Checkpoint(said) => said.value().instance,
+        Message::Chain(chained) => chained.links.last()?.value().instance,
+        Message::ChainReply(reply) => reply.vouched.last()?.value().instance,
         Message::Init(init) => init.instance,
         Message::Welcome(welcome) => welcome.instance,
         Message::Fetch(_) | Message::Fetched(_) | Message::Hello(_) => return None,

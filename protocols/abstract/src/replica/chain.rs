@@ -1,0 +1,437 @@
+//! Chain (§5.3): the head gives each batch its place, every replica passes it to the next, and the tail answers. Each
+//! convinces the f + 1 after it by a chain authenticator; the last f + 1 execute before they pass on, and vouch to the
+//! clients.
+
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    vec::Vec,
+};
+
+use bytes::Bytes;
+use hedgerow_base::{Lsn, NodeId, NodeSet, Slot, Time};
+use hedgerow_crypto::{Seal, Sealed, Sealing, hash};
+use hedgerow_machine::Target;
+use hedgerow_ordering::Batch;
+
+use super::{Out, Replica, batching::batch};
+use crate::{
+    composition::{Instance, Kind},
+    history::{Point, chain, entry_digest},
+    messages::{
+        ChainReply, Chained, Link, MAX_FRAME, Message, Outcome, Proposal, Request, Response,
+        Responses,
+    },
+};
+
+/// How many batches that came before their turn are kept.
+const EARLY: usize = 64;
+/// How many requests that were asked for again wait for the history to be confirmed.
+const ASKED: usize = 4096;
+
+/// What a replica knows of a Chain beside the history.
+#[derive(Debug, Default)]
+pub(super) struct Chain {
+    /// Batches that came before their turn, of this instance and of later ones.
+    early: BTreeMap<(Instance, Slot), Arc<Chained>>,
+    /// At the last f + 1: what is passed on once it is executed.
+    executing: BTreeMap<Slot, Arc<Chained>>,
+    /// Up to where the links have shown that all correct replicas before this one have the same history.
+    confirmed: Slot,
+    /// A batch did not convince: nothing is logged in this instance any more.
+    deaf: bool,
+    /// What was executed before and asked for again, until the history is confirmed as far.
+    asked: BTreeSet<(NodeId, u64)>,
+    /// At the head: whether it has passed its init history down.
+    begun: bool,
+    /// Which client alone has had batches logged, and since when.
+    alone: Option<(NodeId, Time)>,
+}
+
+impl Chain {
+    /// An instance begins.
+    pub(super) fn restart(&mut self, instance: Instance) {
+        let early = core::mem::take(&mut self.early).split_off(&(instance, Slot::ZERO));
+        *self = Self {
+            early,
+            ..Self::default()
+        };
+    }
+}
+
+impl Replica {
+    fn position(&self) -> usize {
+        let composition = self.config.composition;
+        composition.position(self.instance, self.roster, self.me)
+    }
+
+    fn vouches(&self) -> bool {
+        self.position() >= 2 * self.roster.f()
+    }
+
+    /// The head shows all others what it began with: only then do the last f + 1 know that an answer to a request of the
+    /// init history can't be taken back.
+    pub(super) fn confirm_init(&mut self, out: &mut Out) {
+        if core::mem::replace(&mut self.chain.begun, true) || self.history.head().slot == Slot::ZERO
+        {
+            return;
+        }
+        let at = self.history.head();
+        self.pass_on(None, Vec::new(), 0, at, Vec::new(), out.last(), out);
+    }
+
+    /// C2: the head logs a batch and passes it on.
+    pub(super) fn head_chain(&mut self, requests: Vec<Sealed<Request>>, out: &mut Out) {
+        let time_ms = self.now.as_millis();
+        let batch = batch(self.history.head().slot.next(), time_ms, &requests);
+        self.note_clients(&batch);
+        self.log(batch, out);
+        let at = self.history.head();
+        self.pass_on(None, requests, time_ms, at, Vec::new(), out.last(), out);
+        self.chain_load(out);
+    }
+
+    /// C3, its first half: what the replica before says is kept until it is its turn.
+    pub(super) fn on_chain(&mut self, from: NodeId, chained: &Arc<Chained>, out: &mut Out) {
+        let Some(link) = chained.links.last().map(Sealed::value) else {
+            return;
+        };
+        if link.instance < self.instance {
+            self.show_init(from, out);
+            return;
+        }
+        self.note_instance(from, link.instance, out);
+        if self.is_well_linked(from, chained, *link) && self.chain.early.len() < EARLY {
+            let key = (link.instance, link.at.slot);
+            self.chain.early.entry(key).or_insert(chained.clone());
+        }
+        self.chain_room(out);
+    }
+
+    /// Whether it comes from the replica before, under the seals of the up to f + 1 before, on the same link.
+    fn is_well_linked(&self, from: NodeId, chained: &Chained, link: Link) -> bool {
+        let (composition, roster) = (self.config.composition, self.roster);
+        let position = composition.position(link.instance, roster, self.me);
+        let count = position.min(roster.f() + 1);
+        let before =
+            (position - count..position).map(|at| composition.at(link.instance, roster, at));
+        let origins = chained.links.iter().map(|said| Some(said.origin()));
+        composition.kind(link.instance) == Kind::Chain
+            && chained.links.len() == count
+            && before.eq(origins)
+            && chained.links.last().map(Sealed::origin) == Some(from)
+            && chained.links.iter().all(|said| *said.value() == link)
+            && chained.vouched.len() == position.saturating_sub(2 * roster.f())
+    }
+
+    /// C3: takes the batches whose turn it is, as far as the history has room for them.
+    pub(super) fn chain_room(&mut self, out: &mut Out) {
+        while self.kind() == Kind::Chain && self.takes_part() && !self.chain.deaf {
+            let (instance, head) = (self.instance, self.history.head());
+            while let Some(entry) = self.chain.early.first_entry()
+                && *entry.key() < (instance, head.slot)
+            {
+                entry.remove();
+            }
+            if let Some(chained) = self.chain.early.remove(&(instance, head.slot)) {
+                self.take_confirmation(&chained, out);
+            } else if self.has_room()
+                && let Some(chained) = self.chain.early.remove(&(instance, head.slot.next()))
+            {
+                self.take_chained(chained, out);
+            } else {
+                return;
+            }
+        }
+    }
+
+    fn take_confirmation(&mut self, chained: &Chained, out: &mut Out) {
+        let Some(link) = chained.links.last().map(|said| *said.value()) else {
+            return;
+        };
+        if !chained.proposal.requests.is_empty() {
+            return;
+        }
+        if link.at == self.history.head() {
+            let vouched =
+                alloc::vec![Vec::new(); chained.vouched.len() + usize::from(self.vouches())];
+            self.pass_on(
+                Some(chained),
+                Vec::new(),
+                link.time_ms,
+                link.at,
+                vouched,
+                out.last(),
+                out,
+            );
+        } else {
+            self.chain.deaf = true;
+        }
+    }
+
+    fn take_chained(&mut self, chained: Arc<Chained>, out: &mut Out) {
+        let Some(link) = chained.links.last().map(|said| *said.value()) else {
+            return;
+        };
+        let Proposal {
+            requests,
+            convincing,
+        } = &chained.proposal;
+        let head = self.history.head();
+        let batch = batch(head.slot.next(), link.time_ms, requests);
+        let entry = entry_digest(link.time_ms, &batch.operations);
+        if !convincing || !self.is_acceptable(&batch) || chain(head, entry) != link.at {
+            self.chain.deaf = true;
+            return;
+        }
+        self.note_clients(&batch);
+        self.log(batch, out);
+        self.chain.confirmed = link.at.slot;
+        if self.vouches() {
+            self.chain.executing.insert(link.at.slot, chained);
+        } else {
+            let requests = requests.clone();
+            self.pass_on(
+                Some(&chained),
+                requests,
+                link.time_ms,
+                link.at,
+                Vec::new(),
+                out.last(),
+                out,
+            );
+        }
+        self.chain_load(out);
+    }
+
+    /// The last f + 1: the batch is executed. It is passed on when those before had the same results.
+    pub(super) fn chain_executed(
+        &mut self,
+        batch: &Batch,
+        at: Point,
+        replies: &[Bytes],
+        lsn: Lsn,
+        out: &mut Out,
+    ) {
+        let Some(chained) = self.chain.executing.remove(&at.slot) else {
+            return;
+        };
+        if !self.takes_part() || self.chain.deaf {
+            return;
+        }
+        let words = words(self.instance, batch, at, replies);
+        let alike = chained.vouched.iter().all(|list| {
+            list.len() == words.len()
+                && list
+                    .iter()
+                    .zip(&words)
+                    .all(|(said, word)| *said.value() == word.responses)
+        });
+        if !alike {
+            self.chain.deaf = true;
+            return;
+        }
+        let mine: Vec<_> = words
+            .iter()
+            .map(|word| {
+                let responses = word.responses.clone();
+                Sealed::new(responses, Sealing::MacFor(word.client), &self.keyring)
+            })
+            .collect();
+        let mut vouched = chained.vouched.clone();
+        vouched.push(mine);
+        if self.position() + 1 < self.roster.n() {
+            let requests = chained.proposal.requests.clone();
+            self.pass_on(
+                Some(&chained),
+                requests,
+                batch.time_ms,
+                at,
+                vouched,
+                lsn,
+                out,
+            );
+        } else {
+            self.tell_clients(&words, &vouched, lsn, out);
+        }
+    }
+
+    /// The tail's word to the clients, in as many parts as the results need.
+    fn tell_clients(
+        &self,
+        words: &[Word],
+        vouched: &[Vec<Sealed<Responses>>],
+        lsn: Lsn,
+        out: &mut Out,
+    ) {
+        for (index, word) in words.iter().enumerate() {
+            let vouched: Vec<_> = vouched
+                .iter()
+                .filter_map(|list| list.get(index).cloned())
+                .collect();
+            let (mut part, mut bytes) = (Vec::new(), 0);
+            let mut tell = |results: Vec<Bytes>| {
+                let reply = ChainReply {
+                    vouched: vouched.clone(),
+                    results,
+                };
+                let to = Target::Node(word.client);
+                out.send_after(lsn, to, Message::ChainReply(Arc::new(reply)));
+            };
+            for result in &word.results {
+                if bytes + result.len() > MAX_FRAME / 4 && !part.is_empty() {
+                    tell(core::mem::take(&mut part));
+                    bytes = 0;
+                }
+                bytes += result.len();
+                part.push(result.clone());
+            }
+            tell(part);
+        }
+    }
+
+    /// Passes a batch, or a confirmation, to the next replica under one's own chain authenticator.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "a CHAIN message has as many parts"
+    )]
+    fn pass_on(
+        &mut self,
+        chained: Option<&Chained>,
+        requests: Vec<Sealed<Request>>,
+        time_ms: u64,
+        at: Point,
+        vouched: Vec<Vec<Sealed<Responses>>>,
+        lsn: Lsn,
+        out: &mut Out,
+    ) {
+        self.chain.confirmed = self.chain.confirmed.max(at.slot);
+        let (composition, instance) = (self.config.composition, self.instance);
+        let (position, f) = (self.position(), self.roster.f());
+        let Some(next) = composition.at(instance, self.roster, position + 1) else {
+            return;
+        };
+        let after = position + 1..=position + f + 1;
+        let successors: NodeSet = after
+            .filter_map(|position| composition.at(instance, self.roster, position))
+            .collect();
+        let link = Link {
+            instance,
+            time_ms,
+            at,
+        };
+        let mine = Sealed::new(link, Sealing::MacsFor(successors), &self.keyring);
+        let before = chained.map_or(&[][..], |chained| &chained.links);
+        let mut links = before[before.len().saturating_sub(f)..].to_vec();
+        links.push(mine);
+        let checks = links.len() <= f;
+        let requests = requests.into_iter().map(|request| {
+            // Nobody from here on checks the client's own seal.
+            if checks {
+                request
+            } else {
+                request.resealed(Seal::None)
+            }
+        });
+        let message = Chained {
+            links,
+            proposal: Proposal {
+                requests: requests.collect(),
+                convincing: true,
+            },
+            vouched,
+        };
+        let message = Message::Chain(Arc::new(message));
+        out.send_after(lsn, Target::Node(next), message);
+    }
+
+    /// A client asks again for what was executed before. Only the last f + 1 may answer, and only where the history is
+    /// confirmed: the others need not have begun with the same init history.
+    pub(super) fn chain_asked(&mut self, client: NodeId, number: u64) {
+        if self.vouches() && self.chain.asked.len() < ASKED {
+            self.chain.asked.insert((client, number));
+        }
+    }
+
+    /// Answers what was asked for again.
+    pub(super) fn chain_answer(&mut self) {
+        if self.chain.asked.is_empty() || self.kind() != Kind::Chain || !self.takes_part() {
+            return;
+        }
+        let safe = self.chain.confirmed.max(self.finished);
+        let asked = core::mem::take(&mut self.chain.asked);
+        for (client, number) in asked {
+            let known = self.remembered(client, number);
+            match known.filter(|(at, _)| at.slot <= safe) {
+                Some((at, reply)) => self.respond_again(client, number, at, &reply),
+                None => {
+                    self.chain.asked.insert((client, number));
+                }
+            }
+        }
+    }
+
+    fn note_clients(&mut self, batch: &Batch) {
+        for op in &*batch.operations {
+            if self
+                .chain
+                .alone
+                .is_none_or(|(client, _)| client != op.client)
+            {
+                self.chain.alone = Some((op.client, self.now));
+            }
+        }
+    }
+
+    /// For how long a single client has had this Chain to itself: Quorum would serve it better (§5.4).
+    pub(super) fn is_chain_idle(&self, least: core::time::Duration) -> bool {
+        let since = self.chain.alone.map(|(_, since)| since);
+        self.kind() == Kind::Chain && since.is_some_and(|since| since.plus(least) <= self.now)
+    }
+
+    fn chain_load(&mut self, out: &mut Out) {
+        if self.leads()
+            && self.config.composition.has(Kind::Quorum)
+            && self.is_chain_idle(self.config.chain_alone)
+        {
+            self.give_up(out);
+        }
+    }
+}
+
+/// What is said to one client of a batch.
+struct Word {
+    client: NodeId,
+    responses: Responses,
+    results: Vec<Bytes>,
+}
+
+/// What is said to the clients of a batch, in the order of their first requests in it.
+fn words(instance: Instance, batch: &Batch, at: Point, replies: &[Bytes]) -> Vec<Word> {
+    let mut clients = Vec::<NodeId>::new();
+    let mut lists = BTreeMap::<NodeId, (Vec<Response>, Vec<Bytes>)>::new();
+    for (op, reply) in batch.operations.iter().zip(replies) {
+        let (list, results) = lists.entry(op.client).or_insert_with(|| {
+            clients.push(op.client);
+            Default::default()
+        });
+        list.push(Response {
+            number: op.number,
+            at,
+            outcome: Outcome::Digest(hash(reply)),
+        });
+        results.push(reply.clone());
+    }
+    clients
+        .into_iter()
+        .filter_map(|client| {
+            let (list, results) = lists.remove(&client)?;
+            let list = hedgerow_wire::List::new(list).unwrap_or_default();
+            Some(Word {
+                client,
+                responses: Responses { instance, list },
+                results,
+            })
+        })
+        .collect()
+}
