@@ -103,7 +103,8 @@ impl Replica {
         self.note_instance(from, link.instance, out);
         if self.is_well_linked(from, chained, *link) && self.chain.early.len() < EARLY {
             let key = (link.instance, link.at.slot);
-            self.chain.early.entry(key).or_insert(chained.clone());
+            let early = self.chain.early.entry(key);
+            early.or_insert_with(|| chained.clone());
         }
         self.chain_room(out);
     }
