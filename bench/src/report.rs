@@ -66,14 +66,15 @@ impl Report {
             "{}, {} cores, {} GiB, Linux {}, load {:.2} before\n\n",
             host.cpu, host.cores, host.memory_gib, host.kernel, host.load
         );
-        text += "request/reply    durability  replicas  clients   requests/s  p50 ms  p99 ms  CPU s/1000  bytes/request  limited by\n";
+        text += "protocol  request/reply    durability  replicas  clients   requests/s  p50 ms  p99 ms  CPU s/1000  bytes/request  limited by\n";
         for row in &self.runs {
             let durability = match row.options.durability {
                 crate::Durability::Fsync => "fsync",
                 crate::Durability::None => "none",
             };
             text += &format!(
-                "{:<16} {durability:<10} {:>9} {:>8} {:>12.0} {:>7.2} {:>7.2} {:>11.4} {:>14.0}  {}\n",
+                "{:<9} {:<16} {durability:<10} {:>9} {:>8} {:>12.0} {:>7.2} {:>7.2} {:>11.4} {:>14.0}  {}\n",
+                row.options.protocol,
                 row.name,
                 row.options.replicas,
                 row.options.clients,
@@ -85,6 +86,37 @@ impl Report {
                 self.limit(row),
             );
         }
-        text
+        text + &self.ratios()
+    }
+
+    /// Each protocol beside the first one that was measured with the same load.
+    fn ratios(&self) -> String {
+        let mut text = String::new();
+        for row in &self.runs {
+            let same = |other: &&Row| {
+                let (a, b) = (&row.options, &other.options);
+                a.workload == b.workload && a.durability == b.durability && a.clients == b.clients
+            };
+            let Some(first) = self.runs.iter().find(same) else {
+                continue;
+            };
+            if first.options.protocol == row.options.protocol {
+                continue;
+            }
+            text += &format!(
+                "{} beside {}, {}, {:?}: {:.2} times the requests/s, {:.2} times the median latency\n",
+                row.options.protocol,
+                first.options.protocol,
+                row.name,
+                row.options.durability,
+                row.throughput_per_s / first.throughput_per_s,
+                row.latency_ms.p50 / first.latency_ms.p50,
+            );
+        }
+        if text.is_empty() {
+            text
+        } else {
+            format!("\n{text}")
+        }
     }
 }

@@ -1,10 +1,12 @@
 //! The ordering protocols that a node can run, behind one interface. A new protocol is a file in `ordering/` and a line
 //! in [`Consensus`].
 
+mod composed;
 mod pbft;
 
 use std::{path::PathBuf, str::FromStr, sync::Arc};
 
+use hedgerow_abstract::Composition;
 use hedgerow_base::{Lsn, NodeId, Slot};
 use hedgerow_crypto::Keyring;
 use hedgerow_driver::{
@@ -26,31 +28,42 @@ pub const CHANNEL: Channel = Channel(0);
 pub enum Consensus {
     /// Practical Byzantine fault tolerance.
     Pbft,
+    /// Instances that may abort, one after the other.
+    Abstract(Composition),
 }
 
 impl Consensus {
     /// All of them.
-    pub const ALL: [Self; 1] = [Self::Pbft];
+    pub fn all() -> impl Iterator<Item = Self> {
+        let composed = Composition::ALL.iter().copied().map(Self::Abstract);
+        core::iter::once(Self::Pbft).chain(composed)
+    }
 
     /// The name in the genesis and on the command line.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Pbft => "pbft",
+            Self::Abstract(composition) => composition.name(),
         }
     }
 }
 
 /// No protocol has this name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("\"{0}\" is not an ordering protocol of this version; it has: pbft")]
+#[error("\"{0}\" is not an ordering protocol of this version; it has: {names}", names = names())]
 pub struct UnknownConsensus(pub String);
+
+fn names() -> String {
+    let names: Vec<_> = Consensus::all().map(Consensus::name).collect();
+    names.join(", ")
+}
 
 impl FromStr for Consensus {
     type Err = UnknownConsensus;
 
     fn from_str(name: &str) -> Result<Self, UnknownConsensus> {
-        let known = Self::ALL.into_iter().find(|known| known.name() == name);
+        let known = Self::all().find(|known| known.name() == name);
         known.ok_or_else(|| UnknownConsensus(name.to_owned()))
     }
 }
@@ -234,6 +247,7 @@ pub fn start(
 ) -> Result<Running, OrderingError> {
     match consensus {
         Consensus::Pbft => pbft::start(setup, Box::new(exited)),
+        Consensus::Abstract(composition) => composed::start(composition, setup, Box::new(exited)),
     }
 }
 

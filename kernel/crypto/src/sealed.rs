@@ -27,10 +27,10 @@ pub enum Seal {
     Mac(Tag),
     /// A MAC for each replica.
     Authenticator(Authenticator),
-    /// A MAC for each of some members: a chain authenticator.
-    Macs(List<(NodeId, Tag), { NodeSet::CAPACITY as usize }>),
     /// A signature: whoever has it can show it to others.
     Signature(Signature),
+    /// A MAC for each of some members: a chain authenticator.
+    Macs(List<(NodeId, Tag), { NodeSet::CAPACITY as usize }>),
 }
 
 /// Which seal to make.

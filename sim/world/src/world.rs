@@ -171,6 +171,8 @@ pub struct World<'s, S: Subject> {
     latencies: Latencies,
     restarts: u64,
     view_changes: u64,
+    /// Whether liars and what is broken have stopped.
+    rested: bool,
     resting: bool,
     over: bool,
 }
@@ -290,6 +292,7 @@ impl<'s, S: Subject> World<'s, S> {
             restarts: 0,
             view_changes: 0,
             resting: false,
+            rested: false,
             over: false,
             plan,
         }
@@ -457,6 +460,7 @@ impl<'s, S: Subject> World<'s, S> {
             self.over = true;
             return;
         }
+        self.rested = true;
         self.transcript.say(self.now, || {
             "all is answered; liars and the broken stop".into()
         });

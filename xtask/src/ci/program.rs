@@ -10,11 +10,16 @@ use crate::toolbox::{self, cargo, program, run};
 /// Kills in CI's share of the torture. The 200: `cargo xtask torture --kills 200`.
 const KILLS: &str = "15";
 
-/// CI's share of the simulator's seeds, for each mode.
-const SEEDS: &[(&str, &str, &str)] = &[
-    ("safety", "0..300", "200"),
-    ("liveness", "0..300", "200"),
-    ("performance", "0..10", "2000"),
+/// CI's share of the simulator's seeds: protocol, mode, seeds, requests in each.
+const SEEDS: &[(&str, &str, &str, &str)] = &[
+    ("pbft", "safety", "0..300", "200"),
+    ("pbft", "liveness", "0..300", "200"),
+    ("pbft", "performance", "0..10", "2000"),
+    ("aliph", "safety", "0..150", "100"),
+    ("aliph", "liveness", "0..150", "100"),
+    ("aliph", "performance", "0..10", "2000"),
+    ("azyzzyva", "safety", "0..150", "100"),
+    ("azyzzyva", "liveness", "0..150", "100"),
 ];
 
 /// A new folder for what a step leaves; removed when the step was fine.
@@ -67,11 +72,11 @@ pub(crate) fn devnet() -> Result<()> {
 /// Seeds of every mode; none may break a property.
 pub(crate) fn simulate() -> Result<()> {
     let hedgerow = toolbox::build_release()?;
-    for (mode, seeds, requests) in SEEDS {
+    for (protocol, mode, seeds, requests) in SEEDS {
         let report = json(program(&hedgerow).args([
             "sim",
             "--protocol",
-            "pbft",
+            protocol,
             "--mode",
             mode,
             "--seeds",
@@ -80,7 +85,7 @@ pub(crate) fn simulate() -> Result<()> {
             requests,
             "--json",
         ]))?;
-        println!("{mode}: {report}");
+        println!("{protocol}, {mode}: {report}");
         for field in ["/seeds", "/requests", "/longest_recovery_ms"] {
             number(&report, field)?;
         }

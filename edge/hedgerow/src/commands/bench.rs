@@ -24,11 +24,23 @@ bytes_per_request and committed of the (first) measurement, the host, and all me
 Examples:
   hedgerow bench
   hedgerow bench --records --durability fsync --seconds 20
+  hedgerow bench --compare pbft,chain,aliph --request 0 --reply 0
   hedgerow bench --request 4096 --reply 0 --durability none --clients 64 --json")]
 pub(crate) struct Bench {
-    /// The ordering protocol
+    /// The ordering protocol: pbft, aliph, azyzzyva, zlight, quorum, chain or backup
     #[arg(long, default_value = "pbft")]
     protocol: String,
+    /// Several protocols, measured in turns in the same run, and their ratios to the first
+    #[arg(
+        long,
+        value_name = "A,B,..",
+        value_delimiter = ',',
+        conflicts_with = "protocol"
+    )]
+    compare: Vec<String>,
+    /// How often each is measured, in turns, with --compare; the median by throughput is shown
+    #[arg(long, value_name = "N", default_value_t = 3, requires = "compare")]
+    rounds: usize,
     /// How many replicas
     #[arg(long, value_name = "N", default_value_t = 4)]
     replicas: u32,
@@ -64,6 +76,13 @@ enum DurabilityArg {
     None,
 }
 
+/// The one in the middle by throughput.
+fn median(mut rows: Vec<Row>) -> Option<Row> {
+    rows.sort_by(|a, b| a.throughput_per_s.total_cmp(&b.throughput_per_s));
+    let middle = rows.len() / 2;
+    rows.into_iter().nth(middle)
+}
+
 /// The report, with the first measurement's numbers in front.
 #[derive(Serialize)]
 struct Whole<'a> {
@@ -90,13 +109,36 @@ impl Bench {
             host: Host::look(),
             runs: Vec::new(),
         };
+        if !(1..=100).contains(&self.rounds) {
+            bail!("--rounds {}: use 1 to 100", self.rounds);
+        }
+        let protocols = if self.compare.is_empty() {
+            vec![self.protocol.clone()]
+        } else {
+            self.compare.clone()
+        };
+        let rounds = if self.compare.is_empty() {
+            1
+        } else {
+            self.rounds
+        };
         for options in self.measurements() {
-            output.note(format_args!(
-                "measuring {}, {:?} ...",
-                options.workload.name(),
-                options.durability
-            ));
-            report.runs.push(run(&options)?);
+            let mut rows = vec![Vec::new(); protocols.len()];
+            for _ in 0..rounds {
+                for (protocol, rows) in protocols.iter().zip(&mut rows) {
+                    let options = Options {
+                        protocol: protocol.clone(),
+                        ..options.clone()
+                    };
+                    output.note(format_args!(
+                        "measuring {protocol}, {}, {:?} ...",
+                        options.workload.name(),
+                        options.durability
+                    ));
+                    rows.push(run(&options)?);
+                }
+            }
+            report.runs.extend(rows.into_iter().filter_map(median));
         }
         let first = report.runs.first().context("nothing was measured")?;
         let whole = Whole {

@@ -83,6 +83,8 @@ impl<S: Subject> World<'_, S> {
             Fault::CrashAtSync(node, delay) => {
                 self.nodes[node.index()].dies_at_sync = Some(delay);
             }
+            // What has stopped for the silence at the end stays so.
+            Fault::Restart(_) if self.rested => {}
             Fault::Restart(node) => self.start(node),
             Fault::PowerCut => {
                 for node in self.plan.roster.iter() {
