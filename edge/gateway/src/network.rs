@@ -79,6 +79,19 @@ pub struct NetworkStatus {
     pub attested_height: u64,
     /// The ordering protocol's view.
     pub view: u64,
+    /// The ordering protocol that the genesis names.
+    #[serde(default)]
+    pub consensus: String,
+    /// What orders now: that protocol, or, where it is composed of several, the one whose turn it is.
+    #[serde(default)]
+    pub protocol: String,
+    /// Where it is composed of several: when this node last went from one to the next, in milliseconds since the Unix
+    /// epoch; and why, as far as it knows.
+    #[serde(default)]
+    pub switched_ms: Option<u64>,
+    /// See `switched_ms`.
+    #[serde(default)]
+    pub switch_cause: Option<String>,
     /// What this node's participant in the protocol is doing: `normal`, `view change`, `starting`, `rejoining`,
     /// `state transfer`; `client` for a gateway.
     #[serde(default)]

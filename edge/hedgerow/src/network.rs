@@ -153,6 +153,9 @@ impl Plan {
         let now = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .context("the clock is before 1970: set it")?;
+        self.consensus
+            .parse::<hedgerow_node::ordering::Consensus>()
+            .context("--consensus")?;
         let genesis = Genesis {
             network: self.network.map_or_else(draw_network, Ok)?,
             name: self.name.clone(),

@@ -1,4 +1,4 @@
-use hedgerow_base::{NodeId, NodeSet, Slot, View};
+use hedgerow_base::{NodeId, NodeSet, Slot, Time, View};
 
 /// What a replica is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +52,11 @@ pub struct Snapshot {
     pub pending: usize,
     /// How many views were given up since the start.
     pub view_changes: u64,
+    /// What orders now: the protocol, or, where it is composed of several, the one whose turn it is.
+    pub protocol: &'static str,
+    /// Where a protocol is composed of several: when this participant last went from one to the next, and why, as far as
+    /// it knows.
+    pub switched: Option<(Time, &'static str)>,
     /// For a replica that waits for others: from whom it has what it waits for, itself included.
     pub heard: NodeSet,
 }

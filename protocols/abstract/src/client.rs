@@ -53,6 +53,9 @@ pub struct Client {
     panic_at: Option<Time>,
     backup: Option<(Box<hedgerow_pbft::Client>, Outbox<Pbft>)>,
     switches: u64,
+    switched: Option<(Time, &'static str)>,
+    /// Whether it has panicked in this instance.
+    panicked: bool,
 }
 
 /// A request that waits for its commit.
@@ -110,6 +113,8 @@ impl Client {
             panic_at: None,
             backup: None,
             switches: 0,
+            switched: None,
+            panicked: false,
             config,
             keyring,
         };
@@ -263,6 +268,12 @@ impl Client {
         self.aborts = Aborts::of(self.instance);
         self.panic_at = None;
         self.switches += 1;
+        let cause = if core::mem::take(&mut self.panicked) {
+            "a request was not committed in time"
+        } else {
+            "the validators had stopped the one before"
+        };
+        self.switched = Some((self.now, cause));
         self.open_backup();
         let (now, patience) = (self.now, self.patience());
         for invocation in self.requests.values_mut() {
@@ -381,6 +392,7 @@ impl Client {
             return;
         }
         self.panic_at = None;
+        self.panicked = true;
         for number in &late {
             if let Some(invocation) = self.requests.get_mut(number) {
                 invocation.patience = (invocation.patience * 2).min(self.config.delta * 20);
@@ -449,6 +461,8 @@ impl Machine<Abstract> for Client {
 
     fn snapshot(&self) -> Snapshot {
         Snapshot {
+            protocol: self.kind().as_str(),
+            switched: self.switched,
             phase: Phase::Client,
             view: View(self.instance.0),
             primary: self.config.composition.leader(self.instance, self.roster),

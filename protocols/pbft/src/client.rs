@@ -363,6 +363,8 @@ impl Machine<Pbft> for Client {
 
     fn snapshot(&self) -> Snapshot {
         Snapshot {
+            protocol: "pbft",
+            switched: None,
             phase: Phase::Client,
             view: self.view,
             primary: self.roster.primary(self.view),

@@ -440,6 +440,8 @@ impl Machine<Sequencer> for Replica {
 
 fn snapshot(phase: Phase, decided: u64, executed: Slot) -> Snapshot {
     Snapshot {
+        protocol: "sequencer",
+        switched: None,
         phase,
         view: View::ZERO,
         primary: NodeId(0),

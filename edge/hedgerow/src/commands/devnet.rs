@@ -44,6 +44,10 @@ pub(crate) struct Devnet {
     /// How many validators there are, when the network is made [default: 4]
     #[arg(long, value_name = "N")]
     validators: Option<u32>,
+    /// The ordering protocol, when the network is made: pbft, aliph, azyzzyva, zlight, quorum, chain or backup [default:
+    /// pbft]
+    #[arg(long, value_name = "PROTOCOL")]
+    consensus: Option<String>,
     /// Stop after so many seconds [default: at Ctrl-C]
     #[arg(long, value_name = "SECONDS")]
     duration: Option<u64>,
@@ -58,7 +62,7 @@ pub(crate) struct Devnet {
 impl Devnet {
     pub(crate) fn run(self, output: Output) -> Result<ExitCode> {
         let data = self.data(output)?;
-        let site = Site::open_or_make(&self.dir, self.validators)?;
+        let site = Site::open_or_make(&self.dir, self.validators, self.consensus.as_deref())?;
         let dir = self.dir.display();
         let (count, f) = (site.validators.len(), (site.validators.len() - 1) / 3);
         output.say(if site.new {

@@ -5,6 +5,7 @@ mod export;
 mod get;
 mod init;
 mod node;
+mod protocol;
 mod prove;
 mod sim;
 mod status;
@@ -25,6 +26,7 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Device(device::Device),
     Status(status::Status),
+    Protocol(protocol::Protocol),
     Get(get::Get),
     Prove(prove::Prove),
     Verify(verify::Verify),
@@ -43,6 +45,7 @@ impl Command {
             Self::Sim(command) => command.run(output),
             Self::Device(command) => command.run(output),
             Self::Status(command) => command.run(output),
+            Self::Protocol(command) => command.run(output),
             Self::Get(command) => command.run(output),
             Self::Prove(command) => command.run(output),
             Self::Verify(command) => command.run(output),

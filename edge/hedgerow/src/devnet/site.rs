@@ -52,7 +52,11 @@ pub(crate) struct Node {
 
 impl Site {
     /// The network in `dir`; made on first use.
-    pub(crate) fn open_or_make(dir: &Path, validators: Option<u32>) -> Result<Self> {
+    pub(crate) fn open_or_make(
+        dir: &Path,
+        validators: Option<u32>,
+        consensus: Option<&str>,
+    ) -> Result<Self> {
         let new = !dir.join("genesis.json").exists();
         if new {
             let plan = Plan {
@@ -62,7 +66,7 @@ impl Site {
                 gateways: 1,
                 hosts: vec!["127.0.0.1".into()],
                 base_port: free_ports(validators.unwrap_or(4))?,
-                consensus: "pbft".into(),
+                consensus: consensus.unwrap_or("pbft").into(),
                 checkpoint_interval: 128,
             };
             plan.make(dir)?;
@@ -74,6 +78,15 @@ impl Site {
         {
             bail!(
                 "--validators {wanted}: the network in {} has {found}; use another --dir, or remove this one",
+                dir.display()
+            );
+        }
+        let found = &site.genesis.ordering.consensus;
+        if let Some(wanted) = consensus
+            && found != wanted
+        {
+            bail!(
+                "--consensus {wanted}: the network in {} runs {found}; use another --dir, or remove this one",
                 dir.display()
             );
         }

@@ -15,7 +15,7 @@ use hedgerow_machine::{Effect, Input, Machine, Outbox, Target};
 use hedgerow_ordering::{Batch, Command, Event, Operation, Phase};
 use hedgerow_pbft::{Client, Pbft, Record as Inner};
 
-use super::{Out, Replica, Stage};
+use super::{Out, Replica, Stage, switching::Cause};
 use crate::{
     abort::{Origin, extract},
     codec::{decode_backup, put_init, verified_init},
@@ -471,7 +471,7 @@ impl Replica {
         if backup.done && self.stage == Stage::Active && self.kind() == Kind::Backup {
             // k requests are committed: all that comes is answered by the ABORT.
             self.stage = Stage::Stopped;
-            self.switches += 1;
+            self.note_switch(Cause::Quota);
             self.say_stopped(out);
         }
     }

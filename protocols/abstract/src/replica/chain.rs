@@ -14,7 +14,7 @@ use hedgerow_crypto::{Seal, Sealed, Sealing, hash};
 use hedgerow_machine::Target;
 use hedgerow_ordering::Batch;
 
-use super::{Out, Replica, batching::batch};
+use super::{Out, Replica, batching::batch, switching::Cause};
 use crate::{
     composition::{Instance, Kind},
     history::{Point, chain, entry_digest},
@@ -395,7 +395,7 @@ impl Replica {
             && self.config.composition.has(Kind::Quorum)
             && self.is_chain_idle(self.config.chain_alone)
         {
-            self.give_up(out);
+            self.give_up(Cause::Alone, out);
         }
     }
 }

@@ -8,7 +8,7 @@ use hedgerow_crypto::{Sealed, Sealing};
 use hedgerow_machine::Target;
 use hedgerow_ordering::Event;
 
-use super::{Out, Replica, log::remember};
+use super::{Out, Replica, log::remember, switching::Cause};
 use crate::{
     composition::Kind,
     history::Point,
@@ -25,8 +25,11 @@ pub(super) struct Checkpoints {
     /// When to say one's own vote again, and when to give up.
     again: Option<Time>,
     given_up: Option<Time>,
-    /// Stable checkpoints that the application may not have on disk, with the positions of their records.
-    stables: Vec<(Slot, Lsn)>,
+    /// Stable checkpoints whose tables are in the log and that the application may not have on disk, each with where the
+    /// log of what follows it begins. Not all are written: a table is large, and the slots after the last one are logged.
+    tables: Vec<(Slot, Lsn)>,
+    /// The last of them.
+    tabled: Slot,
     /// Where the record of the instance is.
     pub(super) entered: Lsn,
 }
@@ -40,8 +43,9 @@ impl Checkpoints {
         self.given_up = None;
     }
 
-    pub(super) fn note_stable(&mut self, slot: Slot, lsn: Lsn) {
-        self.stables.push((slot, lsn));
+    pub(super) fn note_table(&mut self, slot: Slot, lsn: Lsn) {
+        self.tables.push((slot, lsn));
+        self.tabled = slot;
     }
 }
 
@@ -119,7 +123,7 @@ impl Replica {
         }
         if given_up <= now {
             // A replica is missing: in this instance nothing commits without it.
-            self.give_up(out);
+            self.give_up(Cause::Missing, out);
         }
     }
 
@@ -201,7 +205,7 @@ impl Replica {
             equal = equal && (vote.at, vote.state) == (mine.at, mine.state);
         }
         if !equal {
-            self.give_up(out);
+            self.give_up(Cause::Differ, out);
         } else if count == self.roster.n() {
             self.stabilize(mine.at, out);
         }
@@ -219,16 +223,20 @@ impl Replica {
             };
             remember(&mut self.base_clients, &entry.batch, at, &replies);
         }
-        let lsn = out.persist(Record::Stable {
-            at,
-            clients: self.base_clients.encode(),
-        });
-        self.checkpoint.note_stable(at.slot, lsn);
+        if at.slot.since(self.checkpoint.tabled) >= self.config.checkpoint_interval {
+            let lsn = out.persist(Record::Stable {
+                at,
+                clients: self.base_clients.encode(),
+            });
+            let open = self.history.iter().next();
+            let keep = open.map_or(lsn, |entry| entry.lsn.min(lsn));
+            self.checkpoint.note_table(at.slot, keep);
+        }
         self.checkpoint.since = None;
         self.checkpoint.again = None;
         self.checkpoint.given_up = None;
         self.finish(at.slot, out);
-        out.emit_after(lsn, Event::Stable(at.slot));
+        out.emit_after(out.last(), Event::Stable(at.slot));
         if self.kind() == Kind::Quorum {
             self.quorum_room(out);
         }
@@ -236,20 +244,18 @@ impl Replica {
         self.chain_room(out);
     }
 
-    /// The application has everything up to `slot` on disk: the log before the last checkpoint up to there can go, but
-    /// for what is logged after it. What concerns the instance is written again when it alone would hold the log.
+    /// The application has everything up to `slot` on disk: the log before the last table up to there can go, but for what
+    /// is logged after it. What concerns the instance is written again when it alone would hold the log.
     pub(super) fn on_stored(&mut self, slot: Slot, out: &mut Out) {
-        let stables = self.checkpoint.stables.iter();
-        let covered = stables.filter(|(stable, _)| *stable <= slot).count();
+        let tables = self.checkpoint.tables.iter();
+        let covered = tables.filter(|(stable, _)| *stable <= slot).count();
         if covered == 0 || self.kind() == Kind::Backup {
             return; // A Backup's records are its instance's whole log.
         }
-        self.checkpoint.stables.drain(..covered - 1);
-        let Some(&(base, lsn)) = self.checkpoint.stables.first() else {
+        self.checkpoint.tables.drain(..covered - 1);
+        let Some(&(_, keep)) = self.checkpoint.tables.first() else {
             return;
         };
-        let open = self.history.iter().find(|entry| entry.batch.slot > base);
-        let keep = open.map_or(lsn, |entry| entry.lsn.min(lsn));
         if self.checkpoint.entered < keep {
             self.write_instance(out);
         }

@@ -103,6 +103,8 @@ pub struct Replica {
     tell_at: Option<Time>,
     /// How often an instance was given up since the start.
     switches: u64,
+    /// When one was last given up, and why.
+    switched: Option<(Time, &'static str)>,
 }
 
 impl Replica {
@@ -249,6 +251,8 @@ impl Machine<Abstract> for Replica {
             }
         };
         Snapshot {
+            protocol: self.kind().as_str(),
+            switched: self.switched,
             phase,
             view: View(self.instance.0),
             primary: self.leader(),

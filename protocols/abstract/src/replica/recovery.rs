@@ -169,7 +169,8 @@ impl Replica {
         let mut checkpoint = Checkpoints::default();
         checkpoint.entered = story.entered;
         for (at, _, lsn) in &story.stables {
-            checkpoint.note_stable(at.slot, *lsn);
+            let open = history.iter().find(|entry| entry.batch.slot > at.slot);
+            checkpoint.note_table(at.slot, open.map_or(*lsn, |entry| entry.lsn.min(*lsn)));
         }
         let mut replica = Self {
             roster: keyring.roster(),
@@ -207,6 +208,7 @@ impl Replica {
             told: (Instance::FIRST, Slot::ZERO),
             tell_at: None,
             switches: 0,
+            switched: None,
             config,
             keyring,
         };

@@ -7,7 +7,7 @@ use alloc::{collections::BTreeMap, sync::Arc, vec::Vec};
 use hedgerow_base::{NodeId, Slot, Time};
 use hedgerow_machine::Target;
 
-use super::{Out, Replica, Stage};
+use super::{Out, Replica, Stage, switching::Cause};
 use crate::{
     composition::{Instance, Kind},
     messages::{Message, Welcome},
@@ -130,7 +130,7 @@ impl Replica {
             && self.kind() != Kind::Backup
             && self.stage == Stage::Active
         {
-            self.stop(out);
+            self.stop(Cause::Restart, out);
         }
     }
 }

@@ -26,7 +26,7 @@ pub(super) struct Switching {
     ready: Option<Init>,
     ready_due: Option<Time>,
     /// It is to stop as soon as it has its init history.
-    stop_wanted: bool,
+    stop_wanted: Option<Cause>,
 }
 
 impl Switching {
@@ -37,12 +37,38 @@ impl Switching {
             again: None,
             ready: None,
             ready_due: None,
-            stop_wanted: false,
+            stop_wanted: None,
         }
     }
 
     pub(super) fn due(&self) -> Option<Time> {
         [self.again, self.ready_due].into_iter().flatten().min()
+    }
+}
+
+/// Why an instance was given up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cause {
+    Panic,
+    Missing,
+    Differ,
+    Stopped,
+    Alone,
+    Restart,
+    Quota,
+}
+
+impl Cause {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Panic => "a member saw no progress",
+            Self::Missing => "a validator is missing: not all confirmed a checkpoint in time",
+            Self::Differ => "validators had different histories or states",
+            Self::Stopped => "another validator had stopped",
+            Self::Alone => "a single client had the chain to itself",
+            Self::Restart => "this validator was started in it",
+            Self::Quota => "a backup had committed as many requests as it was to",
+        }
     }
 }
 
@@ -52,34 +78,37 @@ impl Replica {
         if instance < self.instance {
             self.show_init(origin, out);
         } else if instance == self.instance {
-            if self.kind() != Kind::Backup {
-                self.stop(out);
-            }
+            self.give_up(Cause::Panic, out);
             self.show_abort(origin, out);
         }
     }
 
     /// The instance is over for this replica.
-    pub(super) fn give_up(&mut self, out: &mut Out) {
+    pub(super) fn give_up(&mut self, cause: Cause, out: &mut Out) {
         if self.kind() != Kind::Backup {
-            self.stop(out);
+            self.stop(cause, out);
         }
     }
 
     /// Stops the instance: from here on its history does not change (P2).
-    pub(super) fn stop(&mut self, out: &mut Out) {
+    pub(super) fn stop(&mut self, cause: Cause, out: &mut Out) {
         match self.stage {
             Stage::Stopped => return,
             Stage::Adopting => {
-                self.switching.stop_wanted = true;
+                self.switching.stop_wanted = Some(cause);
                 return;
             }
             Stage::Active => {}
         }
         self.stage = Stage::Stopped;
-        self.switches += 1;
+        self.note_switch(cause);
         out.persist(Record::Stopped(self.instance));
         self.say_stopped(out);
+    }
+
+    pub(super) fn note_switch(&mut self, cause: Cause) {
+        self.switches += 1;
+        self.switched = Some((self.now, cause.as_str()));
     }
 
     /// Tells the other replicas that it has stopped, with its ABORT, and asks for theirs.
@@ -178,7 +207,7 @@ impl Replica {
             self.switching.ready_due = Some(self.now.plus(self.config.delta * 2));
         }
         // Without that replica nothing commits in this instance any more.
-        self.give_up(out);
+        self.give_up(Cause::Stopped, out);
     }
 
     /// Begins the next instance once its proof is complete: its leader at once, the others when the leader does not.
@@ -295,8 +324,10 @@ impl Replica {
         self.stage = Stage::Active;
         self.write_instance(out);
         self.chain_room(out);
-        if self.switching.stop_wanted || self.instance <= self.silent {
-            self.stop(out);
+        if self.instance <= self.silent {
+            self.stop(Cause::Restart, out);
+        } else if let Some(cause) = self.switching.stop_wanted {
+            self.stop(cause, out);
         }
     }
 

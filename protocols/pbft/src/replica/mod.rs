@@ -238,6 +238,8 @@ impl Machine<Pbft> for Replica {
 
     fn snapshot(&self) -> Snapshot {
         Snapshot {
+            protocol: "pbft",
+            switched: None,
             phase: match self.presence {
                 Presence::Starting { .. } => Phase::Starting,
                 Presence::Rejoining => Phase::Rejoining,
