@@ -44,11 +44,11 @@ pub struct Member {
 }
 
 impl Network {
-    /// Makes a network with one gateway in `dir`, on ports that are free now. Nothing runs yet.
+    /// Makes a network with one gateway and the ordering protocol `consensus` in `dir`, on ports that are free now. Nothing runs yet.
     ///
     /// # Errors
     /// When `hedgerow init` fails.
-    pub fn make(hedgerow: &Path, dir: &Path, validators: usize) -> Result<Self> {
+    pub fn make(hedgerow: &Path, dir: &Path, validators: usize, consensus: &str) -> Result<Self> {
         let port = free_ports()?.to_string();
         let output = Command::new(hedgerow)
             .args([
@@ -58,6 +58,8 @@ impl Network {
                 &port,
                 "--validators",
                 &validators.to_string(),
+                "--consensus",
+                consensus,
             ])
             .arg("--dir")
             .arg(dir)

@@ -12,6 +12,7 @@ must need less than 64 MiB of memory and 0.5 % of a core, and write nothing.
   --seconds N      how long to measure [60]
   --settle N       how long to wait before [15]
   --validators N   [4]
+  --consensus NAME the ordering protocol [pbft]
   --dir DIR        where the network is made [a new folder]
   --hedgerow FILE  the program
 ";
@@ -57,10 +58,11 @@ fn main() -> Result<()> {
     let seconds: u64 = options.get("--seconds", 60)?;
     let settle: u64 = options.get("--settle", 15)?;
     let validators: usize = options.get("--validators", 4)?;
+    let consensus: String = options.get("--consensus", "pbft".to_owned())?;
     let default = std::env::temp_dir().join(format!("hedgerow-idle-{}", std::process::id()));
     let dir = options.get("--dir", default)?;
 
-    let mut network = Network::make(&options.hedgerow()?, &dir, validators)?;
+    let mut network = Network::make(&options.hedgerow()?, &dir, validators, &consensus)?;
     network.start_all()?;
     let devices = (0..3).map(|number| Device::register(&network, number, 1));
     let fleet = Fleet::start(&network, devices.collect::<Result<Vec<_>>>()?, 20.0)?;

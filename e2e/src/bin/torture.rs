@@ -16,6 +16,7 @@ all validators agree, and that after each outage the first new block came within
   --kills N        how many processes to kill [200]
   --seed S         what to kill when follows from it [random]
   --validators N   [4]
+  --consensus NAME the ordering protocol [pbft]
   --devices N      devices that send all the time, half by MQTT, half by HTTP, with keys of all kinds [6]
   --rate R         records a second of each device [10]
   --dir DIR        where the network is made; kept when something is wrong [a new folder]
@@ -27,6 +28,7 @@ fn main() -> Result<()> {
     let seed: u64 = options.get("--seed", rand::random::<u32>().into())?;
     let kills: usize = options.get("--kills", 200)?;
     let validators: usize = options.get("--validators", 4)?;
+    let consensus: String = options.get("--consensus", "pbft".to_owned())?;
     let devices: usize = options.get("--devices", 6)?;
     let rate: f64 = options.get("--rate", 10.0)?;
     let default = std::env::temp_dir().join(format!("hedgerow-torture-{seed}"));
@@ -37,7 +39,7 @@ fn main() -> Result<()> {
     );
 
     let begin = Instant::now();
-    let mut network = Network::make(&options.hedgerow()?, &dir, validators)?;
+    let mut network = Network::make(&options.hedgerow()?, &dir, validators, &consensus)?;
     network.start_all()?;
     let devices = (0..devices).map(|number| Device::register(&network, number, seed));
     let devices = devices.collect::<Result<Vec<_>>>()?;

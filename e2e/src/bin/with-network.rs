@@ -23,7 +23,7 @@ fn main() -> Result<()> {
     let (program, rest) = command.split_first().context("no command after --")?;
 
     let dir = env::temp_dir().join(format!("hedgerow-with-network-{}", std::process::id()));
-    let mut network = Network::make(&fs::canonicalize(hedgerow)?, &dir, 4)?;
+    let mut network = Network::make(&fs::canonicalize(hedgerow)?, &dir, 4, "pbft")?;
     network.start_all()?;
     let device = DeviceKey::generate(Algorithm::Ed25519, |secret| rand::rng().fill(secret))?;
     let secret = dir.join("device.secret");

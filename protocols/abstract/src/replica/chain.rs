@@ -32,7 +32,7 @@ const ASKED: usize = 4096;
 /// What a replica knows of a Chain beside the history.
 #[derive(Debug, Default)]
 pub(super) struct Chain {
-    /// Batches that came before their turn, of this instance and of later ones.
+    /// Batches that came before their turn, of this instance and of the next one.
     early: BTreeMap<(Instance, Slot), Arc<Chained>>,
     /// At the last f + 1: what is passed on once it is executed.
     executing: BTreeMap<Slot, Arc<Chained>>,
@@ -49,6 +49,11 @@ pub(super) struct Chain {
 }
 
 impl Chain {
+    fn has_room(&self, instance: Instance) -> bool {
+        let all = (instance, Slot::ZERO)..=(instance, Slot(u64::MAX));
+        self.early.range(all).count() < EARLY
+    }
+
     /// An instance begins.
     pub(super) fn restart(&mut self, instance: Instance) {
         let early = core::mem::take(&mut self.early).split_off(&(instance, Slot::ZERO));
@@ -101,8 +106,10 @@ impl Replica {
             return;
         }
         self.note_instance(from, link.instance, out);
-        if self.is_well_linked(from, chained, *link) && self.chain.early.len() < EARLY {
-            let key = (link.instance, link.at.slot);
+        // Of the next instance, too: others may have begun it. What a liar fills is one instance's share.
+        let near = link.instance <= self.instance.next();
+        let key = (link.instance, link.at.slot);
+        if near && self.is_well_linked(from, chained, *link) && self.chain.has_room(link.instance) {
             let early = self.chain.early.entry(key);
             early.or_insert_with(|| chained.clone());
         }
@@ -363,9 +370,13 @@ impl Replica {
         let asked = core::mem::take(&mut self.chain.asked);
         for (client, number) in asked {
             let known = self.remembered(client, number);
-            match known.filter(|(at, _)| at.slot <= safe) {
-                Some((at, reply)) => self.respond_again(client, number, at, &reply),
-                None => {
+            match known {
+                Some((at, reply)) if at.slot <= safe => {
+                    self.respond_again(client, number, at, &reply);
+                }
+                // Too old to be remembered.
+                None if self.executed == self.history.head().slot => {}
+                _ => {
                     self.chain.asked.insert((client, number));
                 }
             }
