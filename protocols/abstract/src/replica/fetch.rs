@@ -14,7 +14,7 @@ use super::{Out, Replica};
 use crate::{
     abort::Origin,
     codec::{decode_batch, put_batch},
-    history::{chain, entry_digest},
+    history::{Point, chain, entry_digest},
     messages::{Fetch, Fetched, MAX_FETCH, Message},
 };
 
@@ -100,8 +100,13 @@ impl Replica {
         }
     }
 
-    /// Logs what was found, as far as it is sure: it leads to a point of the proof, or f + 1 say so.
+    /// Logs what was found, as far as it is sure: it leads to a point of the proof, or f + 1 say
+    /// so.
     fn take_found(&mut self, origin: &Origin, out: &mut Out) {
+        for batch in self.found_path(origin.target) {
+            self.fetch.found.remove(&batch.slot);
+            self.log(batch, out);
+        }
         let through: BTreeSet<_> = origin.through.iter().collect();
         let first = origin.through.first().map(|point| point.slot);
         while self.history.head().slot < origin.target.slot {
@@ -125,6 +130,24 @@ impl Replica {
             self.fetch.found.remove(&slot);
             self.log(batch, out);
         }
+    }
+
+    /// What one replica has said of all slots up to the target, if it leads there: then it needs nobody else's word.
+    fn found_path(&self, target: Point) -> Vec<Batch> {
+        self.roster
+            .iter()
+            .find_map(|who| {
+                let (mut at, mut path) = (self.history.head(), Vec::new());
+                while at.slot < target.slot {
+                    let said = self.fetch.found.get(&at.slot.next())?;
+                    let (digest, (batch, _)) =
+                        said.iter().find(|(_, (_, all))| all.contains(who))?;
+                    at = chain(at, *digest);
+                    path.push(batch.clone());
+                }
+                (at == target).then_some(path)
+            })
+            .unwrap_or_default()
     }
 
     pub(super) fn on_fetched(&mut self, from: NodeId, list: Vec<Fetched>, out: &mut Out) {
