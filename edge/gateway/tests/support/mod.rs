@@ -207,6 +207,10 @@ impl Network for Fake {
         let head = self.ledger().head().header.height.0;
         let stalled = *self.stalled.borrow();
         NetworkStatus {
+            consensus: "pbft".into(),
+            protocol: "pbft".into(),
+            switched_ms: None,
+            switch_cause: None,
             network: NETWORK,
             name: "test".into(),
             node: "gateway".into(),
