@@ -101,15 +101,32 @@ pub(crate) fn end_to_end(name: &str, arguments: &[String]) -> Result<()> {
         .args(arguments))
 }
 
-/// The simulator's long run: more than a million requests over more than two thousand seeds.
+/// The simulator's long run of a family of protocols: PBFT, more than a million requests over 2,400 seeds; or, when
+/// `abstract` is asked for, its compositions, 2 million over 5,000.
 pub(crate) fn simulate_long(arguments: &[String]) -> Result<()> {
+    let (protocols, modes, requests, arguments): (&[_], _, _, _) = match arguments {
+        [family, rest @ ..] if family == "abstract" => (
+            &["aliph", "azyzzyva", "backup", "chain", "quorum"],
+            [("safety", "0..500"), ("liveness", "500..1000")],
+            "410",
+            rest,
+        ),
+        all => (
+            &["pbft"],
+            [("safety", "0..1200"), ("liveness", "1200..2400")],
+            "500",
+            all,
+        ),
+    };
     let hedgerow = build_release()?;
-    for (mode, seeds) in [("safety", "0..1200"), ("liveness", "1200..2400")] {
-        let options = ["--mode", mode, "--seeds", seeds, "--requests", "500"];
-        run(program(&hedgerow)
-            .args(["sim", "--protocol", "pbft"])
-            .args(options)
-            .args(arguments))?;
+    for protocol in protocols {
+        for (mode, seeds) in modes {
+            let options = ["--mode", mode, "--seeds", seeds, "--requests", requests];
+            run(program(&hedgerow)
+                .args(["sim", "--protocol", protocol])
+                .args(options)
+                .args(arguments))?;
+        }
     }
     Ok(())
 }
