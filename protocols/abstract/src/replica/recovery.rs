@@ -17,6 +17,7 @@ use super::{
     start::Start, switching::Switching, zlight::ZLight,
 };
 use crate::{
+    abort::extract,
     composition::{Instance, Kind},
     config::{Config, ConfigError},
     history::{History, Point},
@@ -63,6 +64,8 @@ struct Story {
     stables: Vec<(Point, Bytes, Lsn)>,
     inner: Vec<(Lsn, hedgerow_pbft::Record)>,
     entered: Lsn,
+    /// The last instance was entered, and its init history was not complete.
+    adopting: bool,
     begun: Option<Slot>,
 }
 
@@ -79,7 +82,8 @@ impl Story {
             Record::Truncated(slot) => self.entries.retain(|(batch, _)| batch.slot <= slot),
             Record::Stopped(instance) if instance == self.instance => self.stopped = true,
             Record::Stopped(_) => {}
-            Record::Entered { init, .. } => {
+            Record::Entered { init, adopted } => {
+                self.adopting = !adopted;
                 if init.instance != self.instance {
                     self.instance = init.instance;
                     self.stopped = false;
@@ -179,6 +183,8 @@ impl Replica {
             instance: story.instance,
             stage: if story.stopped && kind != Kind::Backup {
                 Stage::Stopped
+            } else if story.adopting && kind != Kind::Backup {
+                Stage::Adopting
             } else {
                 Stage::Active
             },
@@ -232,6 +238,12 @@ impl Replica {
         }
         if self.finished > self.history.base().slot {
             out.emit(Event::Final(self.finished));
+        }
+        if self.stage == Stage::Adopting
+            && let Some(init) = self.init.clone()
+            && let Ok(origin) = extract(self.config.composition, self.roster, &init)
+        {
+            self.fetch_towards(origin, out);
         }
     }
 }

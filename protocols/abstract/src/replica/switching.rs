@@ -279,12 +279,13 @@ impl Replica {
         }
         self.log_kept(out);
         self.enter(init.clone());
+        // Before anything is rolled back: what the log has left then is not the history of the instance before.
+        self.checkpoint.entered = out.persist(Record::Entered {
+            init: init.clone(),
+            adopted: false,
+        });
         if self.kind() == Kind::Backup {
             // Its order says with which history it begins.
-            self.checkpoint.entered = out.persist(Record::Entered {
-                init: init.clone(),
-                adopted: false,
-            });
             self.stage = Stage::Active;
             self.begin_backup();
         } else {
