@@ -40,14 +40,19 @@ impl Protocol {
     }
 }
 
+/// What orders now, by the fields of a node's status.
+pub(super) fn orders(consensus: &Value, protocol: &Value, number: &Value) -> String {
+    match (consensus.as_str(), protocol.as_str()) {
+        (Some(consensus), Some(protocol)) if consensus != protocol => {
+            format!("{consensus}: {protocol}, instance {number}")
+        }
+        (_, Some(protocol)) => format!("{protocol}, view {number}"),
+        (_, None) => format!("view {number}"),
+    }
+}
+
 fn show(told: &Value) -> String {
-    let text = |key: &str| told[key].as_str().unwrap_or("-").to_owned();
-    let (consensus, protocol, number) = (text("consensus"), text("protocol"), &told["number"]);
-    let now = if consensus == protocol {
-        format!("{consensus}, view {number}")
-    } else {
-        format!("{consensus}: {protocol}, instance {number}")
-    };
+    let now = orders(&told["consensus"], &told["protocol"], &told["number"]);
     match (told["since_ms"].as_u64(), told["cause"].as_str()) {
         (Some(since), Some(cause)) => {
             format!(

@@ -4,6 +4,7 @@ use anyhow::Result;
 use clap::Args;
 use serde_json::Value;
 
+use super::protocol::orders;
 use crate::{
     client::NodeArg,
     data::show_time,
@@ -76,20 +77,17 @@ pub(crate) fn show(status: &Value) -> String {
     };
     format!(
         "Network \"{}\" (number {}), as {} sees it\n\
-         block {}, final with proof up to {}, {} {}, {}\n\n{}\n\n{verdict}",
+         block {}, final with proof up to {}, {}, {}\n\n{}\n\n{verdict}",
         text(&network["name"]),
         text(&network["network"]),
         text(&network["node"]),
         text(&network["head_height"]),
         text(&network["attested_height"]),
-        match network["protocol"].as_str() {
-            Some(protocol) if network["consensus"] != network["protocol"] => {
-                format!("{}: {protocol}, instance", text(&network["consensus"]))
-            }
-            Some(protocol) => format!("{protocol}, view"),
-            None => "view".into(),
-        },
-        text(&network["view"]),
+        orders(
+            &network["consensus"],
+            &network["protocol"],
+            &network["view"]
+        ),
         text(&network["phase"]),
         table(
             &["member", "role", "reachable", "block", "last heard"],
