@@ -87,14 +87,10 @@ pub fn extract(
             *votes.entry(point).or_default() += 1;
         }
     }
-    let enough = match composition.kind(aborted) {
-        Kind::Backup => needed,
-        Kind::Quorum | Kind::ZLight | Kind::Chain => roster.weak(),
-    };
     let target = votes
         .into_iter()
         .rev()
-        .find(|(_, count)| *count >= enough)
+        .find(|(_, count)| *count >= roster.weak())
         .map(|(point, _)| point)
         .ok_or(InvalidInit::NoAgreement)?;
     // Of those that go through the target, the one that reaches back furthest knows most of the way.

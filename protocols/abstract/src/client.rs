@@ -71,15 +71,20 @@ struct Invocation {
 }
 
 impl Invocation {
+    /// Keeps a result until the replicas have agreed which is right.
+    fn learn(&mut self, digest: Digest, result: &Bytes) {
+        if self.results.len() < RESULTS {
+            self.results.insert(digest, result.clone());
+        }
+    }
+
     /// Takes one replica's word; gives the result once all that it takes say the same (Z4, Q3, C4).
     fn hear(&mut self, from: NodeId, response: &Response, needed: NodeSet) -> Option<Bytes> {
         let digest = match &response.outcome {
             Outcome::Digest(digest) => *digest,
             Outcome::Full(result) => {
                 let digest = hash(result);
-                if self.results.len() < RESULTS || self.results.contains_key(&digest) {
-                    self.results.insert(digest, result.clone());
-                }
+                self.learn(digest, result);
                 digest
             }
         };
@@ -126,7 +131,8 @@ impl Client {
         self.config.composition.kind(self.instance)
     }
 
-    /// How long a commit may take (§4.2: 3Δ; §5.2: 2Δ; §5.3: (3f + 2)Δ). In a Backup this client's inner one is patient instead.
+    /// How long a commit may take (§4.2: 3Δ; §5.2: 2Δ; §5.3: (3f + 2)Δ). In a Backup this client's inner one is patient
+    /// instead.
     fn patience(&self) -> Duration {
         match self.kind() {
             Kind::Quorum => self.config.delta * 2,
@@ -226,9 +232,8 @@ impl Client {
                 if let Outcome::Digest(digest) = response.outcome
                     && let Some(result) = results.get(&digest)
                     && let Some(invocation) = self.requests.get_mut(&response.number)
-                    && invocation.results.len() < RESULTS
                 {
-                    invocation.results.insert(digest, (*result).clone());
+                    invocation.learn(digest, result);
                 }
                 self.hear(said.origin(), response, out);
             }

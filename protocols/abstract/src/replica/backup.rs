@@ -410,13 +410,7 @@ impl Replica {
     }
 
     /// The application has executed a slot.
-    pub(super) fn backup_executed(
-        &mut self,
-        slot: Slot,
-        _replies: &[Bytes],
-        _state: Digest,
-        out: &mut Out,
-    ) {
+    pub(super) fn backup_executed(&mut self, slot: Slot, out: &mut Out) {
         let begun = self.backup.as_ref().map(|backup| backup.begun.clone());
         if let Some(Begun::With(origin)) = begun
             && slot == origin.target.slot

@@ -35,7 +35,7 @@ pub(super) struct Chain {
     /// Batches that came before their turn, of this instance and of the next one.
     early: BTreeMap<(Instance, Slot), Arc<Chained>>,
     /// At the last f + 1: what is passed on once it is executed.
-    executing: BTreeMap<Slot, Arc<Chained>>,
+    executing: BTreeMap<Slot, (Link, Arc<Chained>)>,
     /// Up to where the links have shown that all correct replicas before this one have the same history.
     confirmed: Slot,
     /// A batch did not convince: nothing is logged in this instance any more.
@@ -81,8 +81,16 @@ impl Replica {
         {
             return;
         }
-        let at = self.history.head();
-        self.pass_on(None, Vec::new(), 0, at, Vec::new(), out.last(), out);
+        self.pass_on(None, Vec::new(), self.link(0), Vec::new(), out.last(), out);
+    }
+
+    /// What the head says of the history so far.
+    fn link(&self, time_ms: u64) -> Link {
+        Link {
+            instance: self.instance,
+            time_ms,
+            at: self.history.head(),
+        }
     }
 
     /// C2: the head logs a batch and passes it on.
@@ -91,8 +99,14 @@ impl Replica {
         let batch = batch(self.history.head().slot.next(), time_ms, &requests);
         self.note_clients(&batch);
         self.log(batch, out);
-        let at = self.history.head();
-        self.pass_on(None, requests, time_ms, at, Vec::new(), out.last(), out);
+        self.pass_on(
+            None,
+            requests,
+            self.link(time_ms),
+            Vec::new(),
+            out.last(),
+            out,
+        );
         self.chain_load(out);
     }
 
@@ -163,15 +177,7 @@ impl Replica {
         if link.at == self.history.head() {
             let vouched =
                 alloc::vec![Vec::new(); chained.vouched.len() + usize::from(self.vouches())];
-            self.pass_on(
-                Some(chained),
-                Vec::new(),
-                link.time_ms,
-                link.at,
-                vouched,
-                out.last(),
-                out,
-            );
+            self.pass_on(Some(chained), Vec::new(), link, vouched, out.last(), out);
         } else {
             self.chain.deaf = true;
         }
@@ -196,18 +202,10 @@ impl Replica {
         self.log(batch, out);
         self.chain.confirmed = link.at.slot;
         if self.vouches() {
-            self.chain.executing.insert(link.at.slot, chained);
+            self.chain.executing.insert(link.at.slot, (link, chained));
         } else {
             let requests = requests.clone();
-            self.pass_on(
-                Some(&chained),
-                requests,
-                link.time_ms,
-                link.at,
-                Vec::new(),
-                out.last(),
-                out,
-            );
+            self.pass_on(Some(&chained), requests, link, Vec::new(), out.last(), out);
         }
         self.chain_load(out);
     }
@@ -221,7 +219,7 @@ impl Replica {
         lsn: Lsn,
         out: &mut Out,
     ) {
-        let Some(chained) = self.chain.executing.remove(&at.slot) else {
+        let Some((link, chained)) = self.chain.executing.remove(&at.slot) else {
             return;
         };
         if !self.takes_part() || self.chain.deaf {
@@ -250,15 +248,7 @@ impl Replica {
         vouched.push(mine);
         if self.position() + 1 < self.roster.n() {
             let requests = chained.proposal.requests.clone();
-            self.pass_on(
-                Some(&chained),
-                requests,
-                batch.time_ms,
-                at,
-                vouched,
-                lsn,
-                out,
-            );
+            self.pass_on(Some(&chained), requests, link, vouched, lsn, out);
         } else {
             self.tell_clients(&words, &vouched, lsn, out);
         }
@@ -299,21 +289,16 @@ impl Replica {
     }
 
     /// Passes a batch, or a confirmation, to the next replica under one's own chain authenticator.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "a CHAIN message has as many parts"
-    )]
     fn pass_on(
         &mut self,
         chained: Option<&Chained>,
         requests: Vec<Sealed<Request>>,
-        time_ms: u64,
-        at: Point,
+        link: Link,
         vouched: Vec<Vec<Sealed<Responses>>>,
         lsn: Lsn,
         out: &mut Out,
     ) {
-        self.chain.confirmed = self.chain.confirmed.max(at.slot);
+        self.chain.confirmed = self.chain.confirmed.max(link.at.slot);
         let (composition, instance) = (self.config.composition, self.instance);
         let (position, f) = (self.position(), self.roster.f());
         let Some(next) = composition.at(instance, self.roster, position + 1) else {
@@ -323,11 +308,6 @@ impl Replica {
         let successors: NodeSet = after
             .filter_map(|position| composition.at(instance, self.roster, position))
             .collect();
-        let link = Link {
-            instance,
-            time_ms,
-            at,
-        };
         let mine = Sealed::new(link, Sealing::MacsFor(successors), &self.keyring);
         let before = chained.map_or(&[][..], |chained| &chained.links);
         let mut links = before[before.len().saturating_sub(f)..].to_vec();

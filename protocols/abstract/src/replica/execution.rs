@@ -51,7 +51,7 @@ impl Replica {
         self.executed = slot;
         remember(&mut self.clients, &batch, at, &replies);
         if self.kind() == Kind::Backup {
-            self.backup_executed(slot, &replies, state, out);
+            self.backup_executed(slot, out);
             return;
         }
         if self.kind() == Kind::Chain {

@@ -100,8 +100,7 @@ impl Replica {
         }
     }
 
-    /// Logs what was found, as far as it is sure: it leads to a point of the proof, or f + 1 say
-    /// so.
+    /// Logs what was found, as far as it is sure: it leads to a point of the proof, or f + 1 say so.
     fn take_found(&mut self, origin: &Origin, out: &mut Out) {
         for batch in self.found_path(origin.target) {
             self.fetch.found.remove(&batch.slot);
@@ -134,6 +133,9 @@ impl Replica {
 
     /// What one replica has said of all slots up to the target, if it leads there: then it needs nobody else's word.
     fn found_path(&self, target: Point) -> Vec<Batch> {
+        if !self.fetch.found.contains_key(&target.slot) {
+            return Vec::new();
+        }
         self.roster
             .iter()
             .find_map(|who| {

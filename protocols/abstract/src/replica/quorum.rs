@@ -2,19 +2,14 @@
 //! clients see it.
 
 use hedgerow_crypto::Sealed;
-use hedgerow_ordering::{Batch, Operation};
 
-use super::{Out, Replica};
+use super::{Out, Replica, batching::batch};
 use crate::messages::Request;
 
 impl Replica {
     /// Q2: logs, executes, answers. A request is a batch of its own, at the time that its client gives.
     pub(super) fn quorum_request(&mut self, request: &Sealed<Request>, out: &mut Out) {
-        let Request {
-            number,
-            time_ms,
-            operation,
-        } = request.value();
+        let Request { time_ms, .. } = request.value();
         let ahead = self.now.plus(self.config.clock_ahead).as_millis();
         if *time_ms > ahead {
             return;
@@ -27,16 +22,8 @@ impl Replica {
             }
             return;
         }
-        let operations = [Operation {
-            client: request.origin(),
-            number: *number,
-            operation: operation.clone(),
-        }];
-        let batch = Batch {
-            slot: self.history.head().slot.next(),
-            time_ms: *time_ms,
-            operations: operations.into(),
-        };
+        let slot = self.history.head().slot.next();
+        let batch = batch(slot, *time_ms, core::slice::from_ref(request));
         self.log(batch, out);
     }
 
