@@ -14,6 +14,25 @@ pub const REPLY_OVERHEAD: usize = 16;
 struct Client {
     numbers: Numbers,
     replies: BTreeMap<u64, Bytes>,
+    /// What the replies take, each with its overhead.
+    #[borsh(skip)]
+    bytes: usize,
+}
+
+impl Client {
+    fn forget_oldest(&mut self) {
+        if let Some((_, reply)) = self.replies.pop_first() {
+            self.bytes -= cost(&reply);
+        }
+    }
+
+    fn oldest(&self) -> Option<u64> {
+        self.replies.first_key_value().map(|(&number, _)| number)
+    }
+}
+
+const fn cost(reply: &Bytes) -> usize {
+    reply.len() + REPLY_OVERHEAD
 }
 
 /// For each client that had something executed: which of its numbers, and the replies to the newest of them.
@@ -54,29 +73,23 @@ impl Clients {
         let client = self.clients.entry(client).or_insert_with(|| Client {
             numbers: Numbers::new(window),
             replies: BTreeMap::new(),
+            bytes: 0,
         });
         let was_fresh = client.numbers.take(number);
         debug_assert!(was_fresh, "executed twice: number {number}");
-        client.replies.insert(number, reply);
-        let (highest, window) = (client.numbers.highest(), client.numbers.window());
-        let mut bytes: usize = 0;
-        if client.replies.len() as u64 > window {
-            let oldest = highest.saturating_sub(window) + 1;
-            client.replies = client.replies.split_off(&oldest);
+        client.bytes += cost(&reply);
+        if let Some(before) = client.replies.insert(number, reply) {
+            client.bytes -= cost(&before);
         }
-        // The newest replies that fit, deterministically: the last one always stays.
-        let fits = client.replies.iter().rev().take_while(|(_, reply)| {
-            let first = bytes == 0;
-            bytes += reply.len() + REPLY_OVERHEAD;
-            first || bytes <= self.reply_bytes
-        });
-        if let Some((&from, _)) = fits.last()
-            && client
-                .replies
-                .first_key_value()
-                .is_some_and(|(&first, _)| first < from)
-        {
-            client.replies = client.replies.split_off(&from);
+        if client.replies.len() as u64 > client.numbers.window() {
+            let highest = client.numbers.highest();
+            let oldest = highest.saturating_sub(client.numbers.window()) + 1;
+            while client.oldest().is_some_and(|number| number < oldest) {
+                client.forget_oldest();
+            }
+        }
+        while client.bytes > self.reply_bytes && client.replies.len() > 1 {
+            client.forget_oldest();
         }
     }
 
@@ -108,7 +121,11 @@ impl Clients {
     /// # Errors
     /// When the bytes are no table. Then this one stays as it was.
     pub fn restore(&mut self, bytes: &[u8]) -> Result<(), DecodeError> {
-        self.clients = decode(bytes, usize::MAX)?;
+        let mut clients: BTreeMap<NodeId, Client> = decode(bytes, usize::MAX)?;
+        for client in clients.values_mut() {
+            client.bytes = client.replies.values().map(cost).sum();
+        }
+        self.clients = clients;
         Ok(())
     }
 }
