@@ -47,16 +47,16 @@ impl Branch {
         }
     }
 
-    fn operations(&self) -> impl Iterator<Item = Key> {
+    fn operations(&self) -> impl Iterator<Item = (NodeId, &Bytes)> {
         self.ahead.iter().flat_map(keys)
     }
 }
 
 /// A batch's operations, but for queries that were ordered: they are no part of the list.
-fn keys(batch: &Batch) -> impl Iterator<Item = Key> {
+fn keys(batch: &Batch) -> impl Iterator<Item = (NodeId, &Bytes)> {
     let operations = batch.operations.iter();
     let kept = operations.filter(|operation| !is_query(&operation.operation));
-    kept.map(|operation| (operation.client, operation.operation.clone()))
+    kept.map(|operation| (operation.client, &operation.operation))
 }
 
 impl Orders {
@@ -80,7 +80,8 @@ impl Orders {
                 branch.ahead.retain(|one| one.slot > batch.slot);
                 if batch.slot > self.highest {
                     self.highest = batch.slot;
-                    for key in keys(batch) {
+                    for (client, operation) in keys(batch) {
+                        let key = (client, operation.clone());
                         self.operations.push(key.clone());
                         self.positions.insert(key, self.operations.len() as u64);
                     }
@@ -124,7 +125,7 @@ impl Orders {
     pub(crate) fn positions(&self, key: &Key) -> Vec<u64> {
         let mut found: Vec<_> = self.settled_at(key).into_iter().collect();
         for branch in self.replicas.values() {
-            let at = branch.operations().position(|one| one == *key);
+            let at = branch.operations().position(|one| one == (key.0, &key.1));
             found.extend(at.map(|at| self.base(branch) + at as u64 + 1));
         }
         found

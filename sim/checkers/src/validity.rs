@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use hedgerow_base::{NodeId, NodeSet, Slot};
-use hedgerow_ordering::{Batch, Operation};
+use hedgerow_ordering::Batch;
 use hedgerow_world::{Checker, Observation};
 
 use crate::orders::Orders;
@@ -42,25 +42,19 @@ impl Validity {
         }
         let ahead = branch.map_or(&[][..], |branch| &branch.ahead[..]);
         let ahead = ahead.iter().filter(|one| one.slot < batch.slot);
-        let before: Vec<_> = ahead
-            .flat_map(|one| one.operations.iter().map(|operation| (one.slot, operation)))
-            .collect();
-        for (at, operation) in batch.operations.iter().enumerate() {
-            let same_batch = batch.operations.iter().take(at);
-            let mut all = before
-                .iter()
-                .copied()
-                .chain(same_batch.map(|one| (batch.slot, one)));
+        let (mut numbers, mut operations) = (BTreeMap::new(), BTreeSet::new());
+        for one in ahead {
+            for operation in one.operations.iter() {
+                numbers.insert((operation.client, operation.number), one.slot);
+                operations.insert((operation.client, &operation.operation));
+            }
+        }
+        for operation in batch.operations.iter() {
             let client = operation.client;
             let key = (client, operation.number);
             let settled_at = self.numbers.get(&key).filter(|slot| **slot <= settled);
-            let number = |one: &Operation| (one.client, one.number) == key;
-            let twice = settled_at.copied().or_else(|| {
-                all.clone()
-                    .find(|(_, one)| number(one))
-                    .map(|found| found.0)
-            });
-            if let Some(earlier) = twice {
+            let earlier = numbers.insert(key, batch.slot);
+            if let Some(earlier) = settled_at.copied().or(earlier) {
                 return Err(format!(
                     "{node} executes number {} of client {client} in slot {}, and in slot {earlier} before",
                     operation.number, batch.slot
@@ -76,10 +70,8 @@ impl Validity {
                     batch.slot
                 ));
             }
-            let same =
-                |one: &Operation| one.client == client && one.operation == operation.operation;
             let settled_at = self.operations.get(&key).filter(|slot| **slot <= settled);
-            if settled_at.is_some() || all.any(|(_, one)| same(one)) {
+            if settled_at.is_some() || !operations.insert((client, &operation.operation)) {
                 return Err(format!(
                     "{node} executes an operation of client {client} a second time, in slot {}",
                     batch.slot
