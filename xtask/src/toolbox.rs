@@ -106,7 +106,7 @@ pub(crate) fn end_to_end(name: &str, arguments: &[String]) -> Result<()> {
 pub(crate) fn simulate_long(arguments: &[String]) -> Result<()> {
     let (protocols, modes, requests, arguments): (&[_], _, _, _) = match arguments {
         [family, rest @ ..] if family == "abstract" => (
-            &["aliph", "azyzzyva", "backup", "chain", "quorum"],
+            &["aliph", "azyzzyva", "backup", "chain", "quorum", "r-aliph"],
             [("safety", "0..500"), ("liveness", "500..1000")],
             "410",
             rest,

@@ -13,6 +13,7 @@ use hedgerow_ordering::{
     Command, Event, MAX_BATCH, MAX_BATCH_BYTES, MAX_OPERATION, Phase, Snapshot,
 };
 use hedgerow_pbft::Pbft;
+use hedgerow_wire::List;
 
 use crate::{
     Abstract,
@@ -21,11 +22,14 @@ use crate::{
     config::{Config, ConfigError},
     history::Point,
     messages::{
-        BackupReply, ChainReply, Init, Message, Outcome, Panic, Request, Response, Responses,
+        BackupReply, ChainReply, Feedback, Init, Message, Outcome, Panic, Request, Response,
+        Responses,
     },
     replica::backup_operation,
 };
 
+/// After how many commits a robust composition's client says how they went (§6.3).
+const FEEDBACK_EVERY: usize = 5;
 /// How many different results of one request are kept: there is one, or replicas lie.
 const RESULTS: usize = 8;
 
@@ -56,6 +60,8 @@ pub struct Client {
     switched: Option<(Time, &'static str)>,
     /// Whether it has panicked in this instance.
     panicked: bool,
+    /// In a robust composition: commits that the replicas were not told of, and the microseconds that each took.
+    untold: Vec<(u64, u32)>,
 }
 
 /// A request that waits for its commit.
@@ -66,6 +72,8 @@ struct Invocation {
     /// What each replica says in this instance, and the results that came in full.
     votes: BTreeMap<NodeId, (Point, Digest)>,
     results: BTreeMap<Digest, Bytes>,
+    /// When it was said first in this instance.
+    began: Time,
     due: Time,
     patience: Duration,
 }
@@ -120,6 +128,7 @@ impl Client {
             switches: 0,
             switched: None,
             panicked: false,
+            untold: Vec::new(),
             config,
             keyring,
         };
@@ -176,6 +185,7 @@ impl Client {
                 request: Sealed::new(request, Sealing::Authenticator, &self.keyring),
                 votes: BTreeMap::new(),
                 results: BTreeMap::new(),
+                began: self.now,
                 due: self.now.plus(patience),
                 patience,
             },
@@ -258,6 +268,11 @@ impl Client {
 
     fn complete(&mut self, number: u64, result: &Bytes, out: &mut Out) {
         if let Some(invocation) = self.requests.remove(&number) {
+            if self.config.composition.is_robust() {
+                let took = self.now.since(invocation.began).as_micros();
+                self.untold
+                    .push((number, u32::try_from(took).unwrap_or(u32::MAX)));
+            }
             out.emit(Event::Completed {
                 ticket: invocation.ticket,
                 reply: result.to_vec(),
@@ -280,10 +295,12 @@ impl Client {
         };
         self.switched = Some((self.now, cause));
         self.open_backup();
+        self.untold.clear();
         let (now, patience) = (self.now, self.patience());
         for invocation in self.requests.values_mut() {
             invocation.votes.clear();
             invocation.results.clear();
+            invocation.began = now;
             invocation.patience = patience;
             invocation.due = now.plus(patience);
         }
@@ -326,6 +343,36 @@ impl Client {
         }
         if !part.is_empty() {
             out.send(to, Message::Requests(self.instance, part.into()));
+        }
+    }
+
+    /// Tells all replicas of a robust composition how it is served, and in a Chain, where the head alone gets its
+    /// requests, which it has issued (§6.3).
+    fn give_feedback(&mut self, fresh: &[u64], out: &mut Out) {
+        if !self.config.composition.is_robust() {
+            return;
+        }
+        let issued = if self.kind() == Kind::Chain {
+            fresh
+        } else {
+            &[]
+        };
+        if issued.is_empty() && self.untold.len() < FEEDBACK_EVERY {
+            return;
+        }
+        let mut committed = core::mem::take(&mut self.untold);
+        committed.truncate(MAX_BATCH);
+        for issued in issued
+            .chunks(MAX_BATCH)
+            .chain(issued.is_empty().then_some(issued))
+        {
+            let feedback = Feedback {
+                instance: self.instance,
+                issued: List::new(issued.to_vec()).unwrap_or_default(),
+                committed: List::new(core::mem::take(&mut committed)).unwrap_or_default(),
+            };
+            let sealed = Sealed::new(feedback, Sealing::Authenticator, &self.keyring);
+            out.send(Target::Others, Message::Feedback(sealed));
         }
     }
 
@@ -441,6 +488,7 @@ impl Machine<Abstract> for Client {
             let again = core::mem::take(&mut self.again);
             self.say(&fresh, again, out);
         }
+        self.give_feedback(&fresh, out);
         self.drive_backup(out);
     }
 

@@ -179,6 +179,7 @@ impl Admission<'_> {
                 self.only_replica(self.link)?;
                 Message::ChainReply(Arc::new(self.chain_reply()?))
             }
+            15 => Message::Feedback(self.said()?),
             7.. => {
                 self.only_replica(self.link)?;
                 self.unsealed(tag)?
@@ -322,6 +323,7 @@ fn encode(message: &Message) -> Bytes {
             &mut frame
         }
         Message::ChainReply(reply) => frame.put(&14_u8).all(&reply.vouched).all(&reply.results),
+        Message::Feedback(feedback) => frame.put(&15_u8).put(feedback),
         Message::Panic(panic) => frame.put(&3_u8).put(panic),
         Message::Abort(abort) => frame.put(&4_u8).put(abort),
         Message::Init(init) => frame.put(&5_u8).init(init),

@@ -71,6 +71,7 @@ impl Kind {
 pub struct Composition {
     name: &'static str,
     cycle: &'static [Kind],
+    robust: bool,
 }
 
 impl Composition {
@@ -78,6 +79,7 @@ impl Composition {
     pub const AZYZZYVA: Self = Self {
         name: "azyzzyva",
         cycle: &[Kind::ZLight, Kind::Backup],
+        robust: false,
     };
     /// The same cycle, by the name of its fast part.
     pub const ZLIGHT: Self = Self {
@@ -88,21 +90,32 @@ impl Composition {
     pub const ALIPH: Self = Self {
         name: "aliph",
         cycle: &[Kind::Quorum, Kind::Chain, Kind::Backup],
+        robust: false,
+    };
+    /// Aliph that leaves Quorum and Chain when they serve worse than Backup does, or pass a client over (§6.3). It
+    /// begins with a Backup, which shows what to expect.
+    pub const R_ALIPH: Self = Self {
+        name: "r-aliph",
+        cycle: &[Kind::Backup, Kind::Quorum, Kind::Chain],
+        robust: true,
     };
     /// Chain with Backup alone.
     pub const CHAIN: Self = Self {
         name: "chain",
         cycle: &[Kind::Chain, Kind::Backup],
+        robust: false,
     };
     /// Quorum with Backup alone.
     pub const QUORUM: Self = Self {
         name: "quorum",
         cycle: &[Kind::Quorum, Kind::Backup],
+        robust: false,
     };
     /// One Backup after the other.
     pub const BACKUP: Self = Self {
         name: "backup",
         cycle: &[Kind::Backup],
+        robust: false,
     };
     /// All compositions.
     pub const ALL: &'static [Self] = &[
@@ -111,6 +124,7 @@ impl Composition {
         Self::BACKUP,
         Self::CHAIN,
         Self::QUORUM,
+        Self::R_ALIPH,
         Self::ZLIGHT,
     ];
 
@@ -132,6 +146,12 @@ impl Composition {
         let length = self.cycle.len().max(1) as u64;
         let place = (instance.index() % length) as usize;
         self.cycle.get(place).copied().unwrap_or(Kind::Backup)
+    }
+
+    /// Whether clients tell the replicas how they are served, and replicas leave an instance that serves badly (§6.3).
+    #[must_use]
+    pub const fn is_robust(self) -> bool {
+        self.robust
     }
 
     /// Whether it ever runs that.
@@ -178,15 +198,15 @@ impl Composition {
 
     /// k: how many requests `instance` commits before it aborts, where it is a Backup. It doubles from round to round,
     /// so that a slow client gets its turn beside a fast one, and starts over now and then, so that a fault that is
-    /// over does not keep the faster instances out for long (§4.4).
+    /// over does not keep the faster instances out for long (§4.4). The first commits `least`.
     #[must_use]
-    pub const fn quota(self, instance: Instance) -> u64 {
+    pub const fn quota(self, instance: Instance, least: u64) -> u64 {
         /// After how many rounds it starts over.
         const ROUNDS: u64 = 16;
         /// 2 to this power is the most.
         const MOST: u64 = 11;
         let doublings = self.round(instance) % ROUNDS;
-        1 << (if doublings < MOST { doublings } else { MOST })
+        least.saturating_mul(1 << (if doublings < MOST { doublings } else { MOST }))
     }
 }
 
@@ -212,10 +232,11 @@ mod tests {
     #[test]
     fn the_quota_doubles_is_bounded_and_starts_over() {
         let quotas: alloc::vec::Vec<_> = (0..34)
-            .map(|round| Composition::BACKUP.quota(Instance(round + 1)))
+            .map(|round| Composition::BACKUP.quota(Instance(round + 1), 1))
             .collect();
         assert_eq!(&quotas[..4], [1, 2, 4, 8]);
         assert_eq!(quotas[15], 2048);
         assert_eq!(quotas[16], 1);
+        assert_eq!(Composition::R_ALIPH.quota(Instance(4), 512), 1024);
     }
 }

@@ -31,6 +31,13 @@ pub struct Config {
     pub checkpoint_timeout: Duration,
     /// How long a question, a panic or a vote waits before it is said again.
     pub retry: Duration,
+    /// How many requests the first Backup commits; the others more (§4.4). In a robust composition a Backup must last long
+    /// enough to be measured, and to outweigh the attack that led to it. Shared.
+    pub backup_least: u64,
+    /// How many commits a robust composition judges together at least (§6.3).
+    pub computation: u64,
+    /// And for how long: what waited for the instance to begin shall not decide.
+    pub computation_time: Duration,
     /// How far a proposed time may be ahead of one's own clock.
     pub clock_ahead: Duration,
     /// How many old batches a replica loads for others at once.
@@ -58,6 +65,9 @@ impl Config {
             checkpoint_delay: Duration::from_millis(20),
             checkpoint_timeout: Duration::from_millis(800),
             retry: Duration::from_millis(200),
+            backup_least: if composition.is_robust() { 4096 } else { 1 },
+            computation: 128,
+            computation_time: Duration::from_millis(250),
             clock_ahead: Duration::from_secs(600),
             loads: 256,
             client_outstanding: 512,
@@ -97,6 +107,12 @@ impl Config {
                 "client_outstanding",
                 "above zero and below client_window",
             ),
+            (
+                (1..=1 << 20).contains(&self.backup_least),
+                "backup_least",
+                "1 to 1048576",
+            ),
+            (self.computation > 0, "computation", "above zero"),
             (!self.delta.is_zero(), "delta", "above zero"),
             (!self.retry.is_zero(), "retry", "above zero"),
             (

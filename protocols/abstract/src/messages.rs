@@ -131,6 +131,22 @@ impl Domain for Responses {
     const MAX: usize = MAX_FRAME;
 }
 
+/// What a client of a robust composition tells all replicas of how it is served (§6.3).
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Feedback {
+    /// The instance.
+    pub instance: Instance,
+    /// In a Chain: the numbers of the requests that it sends to the head, and to nobody else.
+    pub issued: List<u64, MAX_BATCH>,
+    /// The numbers of the requests that are committed, each with how many microseconds it took in this instance.
+    pub committed: List<(u64, u32), MAX_BATCH>,
+}
+
+impl Domain for Feedback {
+    const DOMAIN: &'static str = "abstract feedback";
+    const MAX: usize = 64 + 20 * MAX_BATCH;
+}
+
 /// A client, or a replica, sees no progress in an instance (PANIC, §4.2 P1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct Panic {
@@ -233,6 +249,8 @@ pub enum Message {
     ChainReply(Arc<ChainReply>),
     /// RESP.
     Responses(Sealed<Responses>),
+    /// FEEDBACK.
+    Feedback(Sealed<Feedback>),
     /// PANIC.
     Panic(Sealed<Panic>),
     /// ABORT.
@@ -265,6 +283,7 @@ impl Message {
             Self::Responses(_) => "resp",
             Self::Chain(_) => "chain",
             Self::ChainReply(_) => "chain reply",
+            Self::Feedback(_) => "feedback",
             Self::Panic(_) => "panic",
             Self::Abort(_) => "abort",
             Self::Init(_) => "init",

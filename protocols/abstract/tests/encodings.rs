@@ -112,6 +112,11 @@ fn messages(keys: &[Arc<Keyring>]) -> Vec<(usize, Message)> {
         at,
         state: Digest([2; 32]),
     };
+    let feedback = Feedback {
+        instance,
+        issued: List::new(vec![5, 6]).unwrap(),
+        committed: List::new(vec![(3, 250)]).unwrap(),
+    };
     let link = Link {
         instance,
         time_ms: 1000,
@@ -149,6 +154,7 @@ fn messages(keys: &[Arc<Keyring>]) -> Vec<(usize, Message)> {
             4,
             Message::Panic(Sealed::new(Panic { instance }, by_all, client)),
         ),
+        (4, Message::Feedback(Sealed::new(feedback, by_all, client))),
         (0, Message::Abort(init.aborts[0].clone())),
         (4, Message::Init(Arc::new(init.clone()))),
         (0, Message::Checkpoint(Sealed::new(vote, by_all, replica))),

@@ -39,7 +39,14 @@ fn config(composition: Composition, tuning: u64) -> Config {
     backup.client_reply_bytes = client_reply_bytes;
     backup.client_outstanding = client_outstanding;
     backup.client_requests = rng.spread(client_outstanding as u64, 256) as usize;
+    let (mut backup_least, mut computation) = (default.backup_least, default.computation);
+    if composition.is_robust() {
+        // Short ones, so that a run has many.
+        (backup_least, computation) = (rng.spread(1, 64), rng.spread(1, 128));
+    }
     let config = Config {
+        backup_least,
+        computation,
         checkpoint_interval: rng.between(1, history / 2),
         history,
         client_window,

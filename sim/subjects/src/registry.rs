@@ -12,6 +12,7 @@ pub const PROTOCOLS: &[&str] = &[
     "backup",
     "chain",
     "quorum",
+    "r-aliph",
     "zlight",
     "sequencer",
 ];

@@ -34,6 +34,12 @@ fn aliph_is_safe() {
 }
 
 #[test]
+fn r_aliph_is_safe_and_recovers() {
+    check("r-aliph", Mode::Safety, 0..12);
+    check("r-aliph", Mode::Liveness, 0..12);
+}
+
+#[test]
 fn chain_is_safe() {
     check("chain", Mode::Safety, 0..12);
 }
@@ -62,9 +68,35 @@ fn backup_is_safe() {
 
 #[test]
 fn an_unfailing_network_answers_everything_in_each_composition() {
-    for protocol in ["aliph", "azyzzyva", "backup", "chain", "quorum"] {
+    for protocol in ["aliph", "azyzzyva", "backup", "chain", "quorum", "r-aliph"] {
         check(protocol, Mode::Performance, 0..2);
     }
+}
+
+/// §6.3: a replica that is as slow as clients put up with takes Aliph most of its throughput. R-Aliph leaves it.
+#[test]
+fn r_aliph_outlasts_a_slow_replica() {
+    let measure = |protocol: &str, attack: Option<&str>| {
+        let options = Options {
+            mode: Mode::Performance,
+            requests: 40_000,
+            replicas: None,
+            attack: attack.map(str::to_owned),
+        };
+        let request = Request {
+            protocol: protocol.to_owned(),
+            seeds: 0..1,
+            options,
+            threads: 1,
+        };
+        let report = run(&request, &|_| ()).unwrap();
+        assert!(report.violations.is_empty(), "{report}");
+        report.throughput_per_s
+    };
+    let aliph = (measure("aliph", None), measure("aliph", Some("slow")));
+    let r_aliph = measure("r-aliph", Some("slow"));
+    assert!(aliph.1 < aliph.0 / 4.0, "the attack works: {aliph:?}");
+    assert!(r_aliph > 3.0 * aliph.1, "{r_aliph} beside {aliph:?}");
 }
 
 /// Each liar by itself, so that none is there in name only.

@@ -198,7 +198,7 @@ impl Plan {
     pub fn draw(seed: u64, options: &Options, attacks: &[(&'static str, Role)]) -> Self {
         let mut rng = Rng::new(seed ^ 0x6865_6467_6572_6f77);
         if options.mode == Mode::Performance {
-            return Self::calm(seed, options);
+            return Self::calm(seed, options, attacks);
         }
         let n = options.replicas.unwrap_or_else(|| {
             rng.weighted(&[
@@ -269,17 +269,23 @@ impl Plan {
         }
     }
 
-    fn calm(seed: u64, options: &Options) -> Self {
+    /// A run to be measured: nothing fails, and nobody lies but in the one way that is asked for.
+    fn calm(seed: u64, options: &Options, attacks: &[(&'static str, Role)]) -> Self {
         let mut rng = Rng::new(seed);
         let roster = Roster::new(options.replicas.unwrap_or(4).max(1))
             .unwrap_or_else(|error| panic!("{error}"));
+        let clients = 4;
+        let liars = match options.attack {
+            Some(_) => liars(&mut Rng::new(seed), roster, clients, options, attacks),
+            None => Vec::new(),
+        };
         Self {
             seed,
             mode: Mode::Performance,
             roster,
-            clients: 4,
+            clients,
             requests: options.requests,
-            liars: Vec::new(),
+            liars,
             tuning: 0,
             links: LinkPlan {
                 near_ns: MS / 10,

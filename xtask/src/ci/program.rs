@@ -18,6 +18,8 @@ const SEEDS: &[(&str, &str, &str, &str)] = &[
     ("aliph", "safety", "0..150", "100"),
     ("aliph", "liveness", "0..150", "100"),
     ("aliph", "performance", "0..10", "2000"),
+    ("r-aliph", "safety", "0..100", "100"),
+    ("r-aliph", "liveness", "0..100", "100"),
     ("azyzzyva", "safety", "0..150", "100"),
     ("azyzzyva", "liveness", "0..150", "100"),
 ];

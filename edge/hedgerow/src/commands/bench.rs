@@ -27,7 +27,7 @@ Examples:
   hedgerow bench --compare pbft,chain,aliph --request 0 --reply 0
   hedgerow bench --request 4096 --reply 0 --durability none --clients 64 --json")]
 pub(crate) struct Bench {
-    /// The ordering protocol: pbft, aliph, azyzzyva, zlight, quorum, chain or backup
+    /// The ordering protocol: pbft, aliph, r-aliph, azyzzyva, zlight, quorum, chain or backup
     #[arg(long, default_value = "pbft")]
     protocol: String,
     /// Several protocols, measured in turns in the same run, and their ratios to the first

@@ -44,7 +44,7 @@ pub(crate) struct Devnet {
     /// How many validators there are, when the network is made [default: 4]
     #[arg(long, value_name = "N")]
     validators: Option<u32>,
-    /// The ordering protocol, when the network is made: pbft, aliph, azyzzyva, zlight, quorum, chain or backup [default:
+    /// The ordering protocol, when the network is made: pbft, aliph, r-aliph, azyzzyva, zlight, quorum, chain or backup [default:
     /// pbft]
     #[arg(long, value_name = "PROTOCOL")]
     consensus: Option<String>,

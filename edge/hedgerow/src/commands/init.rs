@@ -49,7 +49,7 @@ pub(crate) struct Init {
     /// The first of the ports
     #[arg(long, value_name = "PORT", default_value_t = 7000)]
     base_port: u16,
-    /// The ordering protocol: pbft, aliph, azyzzyva, zlight, quorum, chain or backup
+    /// The ordering protocol: pbft, aliph, r-aliph, azyzzyva, zlight, quorum, chain or backup
     #[arg(long, value_name = "PROTOCOL", default_value = "pbft")]
     consensus: String,
     /// A checkpoint is taken every so many blocks

@@ -26,7 +26,7 @@ Examples:
 
 Exit codes: 0 nothing was violated; 1 something was; 2 the arguments are wrong.")]
 pub(crate) struct Sim {
-    /// The ordering protocol: pbft, aliph, azyzzyva, zlight, quorum, chain or backup
+    /// The ordering protocol: pbft, aliph, r-aliph, azyzzyva, zlight, quorum, chain or backup
     #[arg(long, default_value = "pbft")]
     protocol: String,
     /// The seeds, from A up to but without B

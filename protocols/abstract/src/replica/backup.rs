@@ -142,7 +142,10 @@ impl Replica {
                 Begun::No
             },
             committed: 0,
-            quota: self.config.composition.quota(self.instance),
+            quota: self
+                .config
+                .composition
+                .quota(self.instance, self.config.backup_least),
             done: false,
             caller: None,
             call_at: self.now.plus(self.config.delta * turns),

@@ -3,6 +3,7 @@
 
 use alloc::{
     collections::{BTreeMap, BTreeSet},
+    sync::Arc,
     vec::Vec,
 };
 
@@ -10,12 +11,14 @@ use hedgerow_base::{Digest, NodeId, NodeSet, Slot, Time};
 use hedgerow_machine::Target;
 use hedgerow_ordering::{Batch, Event};
 
-use super::{Out, Replica};
+use super::{Out, Replica, Stage};
 use crate::{
     abort::Origin,
     codec::{decode_batch, put_batch},
+    composition::{Instance, Kind},
     history::{Point, chain, entry_digest},
-    messages::{Fetch, Fetched, MAX_FETCH, Message},
+    messages::{Fetch, Fetched, Init, MAX_FETCH, Message},
+    record::Record,
 };
 
 /// How many bytes of batches one answer carries, unless it is a single one.
@@ -27,6 +30,8 @@ pub(super) struct Fetching {
     due: Option<Time>,
     /// When it was last asked for.
     said: Time,
+    /// When the history last came nearer to the goal.
+    moved: Time,
     /// Up to which slot was asked for.
     until: Slot,
     /// What came, by slot and digest, with who said so.
@@ -65,6 +70,7 @@ impl Replica {
         };
         self.roll_back(common, true, out);
         self.fetch.goal = Some(origin);
+        self.fetch.moved = self.now;
         self.fetch.until = Slot::ZERO;
         self.drive_fetch(out);
     }
@@ -97,13 +103,42 @@ impl Replica {
             self.fetch.until = from.plus(count).previous();
             self.fetch.due = Some(self.now.plus(self.config.retry));
             out.send(Target::Others, Message::Fetch(Fetch { from, count }));
+            if self.is_stuck() {
+                // To be shown what the others began this instance with.
+                let before = Instance(self.instance.0.saturating_sub(1));
+                out.send(Target::Others, Message::Status(before));
+            }
         }
+    }
+
+    /// Whether nobody seems to have the init history any more. Clients' proofs of one instance may differ in what was not
+    /// committed; who began with another one than this replica has rolled this one's back.
+    pub(super) fn is_stuck(&self) -> bool {
+        self.stage == Stage::Adopting
+            && self.kind() != Kind::Backup
+            && self.fetch.goal.is_some()
+            && self.fetch.moved.plus(self.config.retry * 3) <= self.now
+    }
+
+    /// Takes another proof of the instance, which it is stuck before: it has said nothing in it yet.
+    pub(super) fn adopt_instead(&mut self, init: &Arc<Init>, origin: Origin, out: &mut Out) {
+        let goal = self.fetch.goal.as_ref();
+        if goal.is_some_and(|goal| goal.target == origin.target) {
+            return;
+        }
+        self.init = Some(init.clone());
+        self.checkpoint.entered = out.persist(Record::Entered {
+            init: init.clone(),
+            adopted: false,
+        });
+        self.fetch_towards(origin, out);
     }
 
     /// Logs what was found, as far as it is sure: it leads to a point of the proof, or f + 1 say so.
     fn take_found(&mut self, origin: &Origin, out: &mut Out) {
         for batch in self.found_path(origin.target) {
             self.fetch.found.remove(&batch.slot);
+            self.fetch.moved = self.now;
             self.log(batch, out);
         }
         let through: BTreeSet<_> = origin.through.iter().collect();
@@ -127,6 +162,7 @@ impl Replica {
             };
             let batch = batch.clone();
             self.fetch.found.remove(&slot);
+            self.fetch.moved = self.now;
             self.log(batch, out);
         }
     }

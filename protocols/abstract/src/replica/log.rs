@@ -60,6 +60,7 @@ impl Replica {
     /// The same for a batch that the log has otherwise.
     pub(super) fn log_at(&mut self, batch: Batch, lsn: Lsn, out: &mut Out) {
         self.use_numbers(&batch);
+        self.note_logged(&batch);
         self.history.push(batch.clone(), lsn);
         out.emit(Event::Execute(batch));
     }

@@ -10,6 +10,7 @@ mod fetch;
 mod log;
 mod quorum;
 mod recovery;
+mod service;
 mod start;
 mod switching;
 mod timers;
@@ -94,6 +95,7 @@ pub struct Replica {
     checkpoint: checkpoint::Checkpoints,
     switching: switching::Switching,
     fetch: fetch::Fetching,
+    service: service::Service,
     responses: BTreeMap<NodeId, Vec<(Response, Lsn)>>,
     /// Requests that wait for room in the history.
     waiting: Vec<Sealed<crate::Request>>,
@@ -139,6 +141,9 @@ impl Replica {
                 self.on_requests(from, instance, &requests, out)
             }
             Message::Order(order, proposal) => self.on_order(&order, &proposal, out),
+            Message::Feedback(feedback) => {
+                self.on_feedback(feedback.origin(), feedback.value(), out);
+            }
             Message::Panic(panic) => self.on_panic(panic.origin(), panic.value().instance, out),
             Message::Abort(abort) => self.on_abort(abort, out),
             Message::Init(init) => self.on_init(&init, out),

@@ -14,7 +14,7 @@ use hedgerow_ordering::{Batch, Event};
 
 use super::{
     Out, Replica, Stage, backup::Past, chain::Chain, checkpoint::Checkpoints, fetch::Fetching,
-    start::Start, switching::Switching, zlight::ZLight,
+    service::Service, start::Start, switching::Switching, zlight::ZLight,
 };
 use crate::{
     abort::extract,
@@ -208,6 +208,7 @@ impl Replica {
             checkpoint,
             switching: Switching::of(story.instance),
             fetch: Fetching::default(),
+            service: Service::default(),
             responses: BTreeMap::new(),
             waiting: Vec::new(),
             shown: BTreeMap::new(),

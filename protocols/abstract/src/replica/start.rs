@@ -79,7 +79,9 @@ impl Replica {
         if let Some(asking) = &mut self.start.asking
             && asking.nonce == Some(welcome.nonce)
         {
-            asking.welcomes.insert(from, welcome.clone());
+            // The first answer: later ones tell of what was logged since this life began.
+            let welcomes = &mut asking.welcomes;
+            welcomes.entry(from).or_insert_with(|| welcome.clone());
             self.try_start(out);
         }
     }

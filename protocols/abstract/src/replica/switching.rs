@@ -56,6 +56,8 @@ pub(super) enum Cause {
     Alone,
     Restart,
     Quota,
+    Slow,
+    Unfair,
 }
 
 impl Cause {
@@ -68,6 +70,8 @@ impl Cause {
             Self::Alone => "a single client had the chain to itself",
             Self::Restart => "this validator was started in it",
             Self::Quota => "a backup had committed as many requests as it was to",
+            Self::Slow => "clients were served more slowly than a backup would serve them",
+            Self::Unfair => "a client's request was passed over",
         }
     }
 }
@@ -222,6 +226,14 @@ impl Replica {
         {
             let init = Arc::new(init);
             out.send(Target::Others, Message::Init(init.clone()));
+            // Replicas may have switched by themselves: clients that wait would learn of it by their panic. A short
+            // Backup answers whoever still waits.
+            if self.kind() != Kind::Backup || self.config.composition.is_robust() {
+                let members = self.numbers.keys();
+                for &client in members.filter(|id| !self.roster.contains(**id)) {
+                    out.send(Target::Node(client), Message::Init(init.clone()));
+                }
+            }
             self.on_init(&init, out);
             return;
         }
@@ -267,7 +279,9 @@ impl Replica {
     /// A later instance begins.
     pub(super) fn on_init(&mut self, init: &Arc<Init>, out: &mut Out) {
         // Before it knows where the others are it can't tell what it took part in.
-        if init.instance <= self.instance || self.start.is_asking() {
+        let wanted =
+            init.instance > self.instance || (init.instance == self.instance && self.is_stuck());
+        if !wanted || self.start.is_asking() {
             return;
         }
         let Ok(origin) = extract(self.config.composition, self.roster, init) else {
@@ -275,6 +289,10 @@ impl Replica {
         };
         // What is final here is part of every init history.
         if origin.target.slot < self.finished {
+            return;
+        }
+        if init.instance == self.instance {
+            self.adopt_instead(init, origin, out);
             return;
         }
         self.log_kept(out);
@@ -295,6 +313,8 @@ impl Replica {
 
     /// The state of an instance that begins.
     pub(super) fn enter(&mut self, init: Arc<Init>) {
+        self.service
+            .leave(self.kind(), self.config.computation, self.roster.n());
         self.instance = init.instance;
         self.init = Some(init);
         self.stage = Stage::Adopting;

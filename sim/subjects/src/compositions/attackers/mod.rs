@@ -3,6 +3,7 @@
 
 mod abort;
 mod checkpoint;
+mod feedback;
 mod fetch;
 mod init;
 mod inner;
@@ -12,6 +13,7 @@ mod mixed;
 mod panic;
 mod primary;
 mod response;
+mod slow;
 mod two_commands;
 mod welcome;
 
@@ -95,6 +97,16 @@ pub(super) fn all() -> Vec<Attack<Composed>> {
             make: |rng| Box::new(link::LyingLink::new(rng)),
         },
         Attack {
+            name: "slow",
+            role: Role::Replica,
+            make: |rng| Box::new(slow::Slow::new(rng)),
+        },
+        Attack {
+            name: "feedback",
+            role: Role::Client,
+            make: |rng| Box::new(feedback::LyingFeedback::new(rng)),
+        },
+        Attack {
             name: "in-backup-client",
             role: Role::Client,
             make: |rng| Box::new(inner::InBackup::new(rng, Role::Client)),
@@ -164,6 +176,7 @@ fn instance_of(message: &Message) -> Option<Instance> {
         Message::Order(order, _) => order.value().instance,
         Message::Responses(said) => said.value().instance,
         Message::Panic(said) => said.value().instance,
+        Message::Feedback(said) => said.value().instance,
         Message::Abort(said) => said.value().instance,
         Message::Checkpoint(said) => said.value().instance,
         Message::Chain(chained) => chained.links.last()?.value().instance,
