@@ -16,7 +16,7 @@ The house's own tasks.
   cargo xtask torture [OPTIONS]  kill processes of a network under load, then check every record (`--help`)
   cargo xtask idle [OPTIONS]     what an idle network costs (`--help`)
   cargo xtask sim-long           1.2 million simulated requests of PBFT over 2,400 seeds
-  cargo xtask sim-long abstract  2 million of Abstract's compositions over 5,000 seeds
+  cargo xtask sim-long abstract  2.4 million of Abstract's compositions over 6,000 seeds
 ";
 
 fn main() -> ExitCode {

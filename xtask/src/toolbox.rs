@@ -102,7 +102,7 @@ pub(crate) fn end_to_end(name: &str, arguments: &[String]) -> Result<()> {
 }
 
 /// The simulator's long run of a family of protocols: PBFT, more than a million requests over 2,400 seeds; or, when
-/// `abstract` is asked for, its compositions, 2 million over 5,000.
+/// `abstract` is asked for, its compositions, 2.4 million over 6,000.
 pub(crate) fn simulate_long(arguments: &[String]) -> Result<()> {
     let (protocols, modes, requests, arguments): (&[_], _, _, _) = match arguments {
         [family, rest @ ..] if family == "abstract" => (

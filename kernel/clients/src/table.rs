@@ -88,6 +88,7 @@ impl Clients {
                 client.forget_oldest();
             }
         }
+        // The newest replies that fit: the last one always stays.
         while client.bytes > self.reply_bytes && client.replies.len() > 1 {
             client.forget_oldest();
         }

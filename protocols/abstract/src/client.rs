@@ -362,18 +362,14 @@ impl Client {
         }
         let mut committed = core::mem::take(&mut self.untold);
         committed.truncate(MAX_BATCH);
-        for issued in issued
-            .chunks(MAX_BATCH)
-            .chain(issued.is_empty().then_some(issued))
-        {
-            let feedback = Feedback {
-                instance: self.instance,
-                issued: List::new(issued.to_vec()).unwrap_or_default(),
-                committed: List::new(core::mem::take(&mut committed)).unwrap_or_default(),
-            };
-            let sealed = Sealed::new(feedback, Sealing::Authenticator, &self.keyring);
-            out.send(Target::Others, Message::Feedback(sealed));
-        }
+        let feedback = Feedback {
+            instance: self.instance,
+            // No more than may be under way, which is below MAX_BATCH.
+            issued: List::new(issued.to_vec()).unwrap_or_default(),
+            committed: List::new(committed).unwrap_or_default(),
+        };
+        let sealed = Sealed::new(feedback, Sealing::Authenticator, &self.keyring);
+        out.send(Target::Others, Message::Feedback(sealed));
     }
 
     fn invoke_backup(&mut self, number: u64) {

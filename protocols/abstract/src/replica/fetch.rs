@@ -18,7 +18,6 @@ use crate::{
     composition::{Instance, Kind},
     history::{Point, chain, entry_digest},
     messages::{Fetch, Fetched, Init, MAX_FETCH, Message},
-    record::Record,
 };
 
 /// How many bytes of batches one answer carries, unless it is a single one.
@@ -127,19 +126,14 @@ impl Replica {
             return;
         }
         self.init = Some(init.clone());
-        self.checkpoint.entered = out.persist(Record::Entered {
-            init: init.clone(),
-            adopted: false,
-        });
+        self.write_entered(false, out);
         self.fetch_towards(origin, out);
     }
 
     /// Logs what was found, as far as it is sure: it leads to a point of the proof, or f + 1 say so.
     fn take_found(&mut self, origin: &Origin, out: &mut Out) {
         for batch in self.found_path(origin.target) {
-            self.fetch.found.remove(&batch.slot);
-            self.fetch.moved = self.now;
-            self.log(batch, out);
+            self.take_batch(batch, out);
         }
         let through: BTreeSet<_> = origin.through.iter().collect();
         let first = origin.through.first().map(|point| point.slot);
@@ -160,11 +154,14 @@ impl Replica {
             let Some((_, (batch, _))) = sure else {
                 return;
             };
-            let batch = batch.clone();
-            self.fetch.found.remove(&slot);
-            self.fetch.moved = self.now;
-            self.log(batch, out);
+            self.take_batch(batch.clone(), out);
         }
+    }
+
+    fn take_batch(&mut self, batch: Batch, out: &mut Out) {
+        self.fetch.found.remove(&batch.slot);
+        self.fetch.moved = self.now;
+        self.log(batch, out);
     }
 
     /// What one replica has said of all slots up to the target, if it leads there: then it needs nobody else's word.

@@ -81,6 +81,15 @@ impl Service {
         }
     }
 
+    /// What is logged needs not be waited for.
+    fn logged(&mut self, client: NodeId, number: u64, bound: u64) {
+        self.hear(client, number, false, bound);
+        let heard = self.clients.get(&client).map(|client| &client.heard);
+        if let Some(at) = heard.and_then(|heard| heard.get(&number)) {
+            self.open.remove(at);
+        }
+    }
+
     /// A commit of a request that was heard of. Says whether it shows that another client is passed over: twice, one
     /// after the other, what this one issued later was committed before what that one issued (P3).
     fn commit(&mut self, client: NodeId, number: u64, micros: u32) -> bool {
@@ -130,20 +139,12 @@ impl Service {
 }
 
 impl Replica {
-    /// What is logged needs not be waited for.
+    /// A batch is logged: nobody in it is passed over, and its commits will be said.
     pub(super) fn note_logged(&mut self, batch: &Batch) {
-        if !self.config.composition.is_robust() {
-            return;
-        }
-        for op in &*batch.operations {
-            let bound = self.config.client_window;
-            self.service.hear(op.client, op.number, false, bound);
-            let clients = &self.service.clients;
-            let heard = clients
-                .get(&op.client)
-                .and_then(|c| c.heard.get(&op.number));
-            if let Some(heard) = heard {
-                self.service.open.remove(heard);
+        if self.config.composition.is_robust() {
+            for op in &*batch.operations {
+                let bound = self.config.client_window;
+                self.service.logged(op.client, op.number, bound);
             }
         }
     }

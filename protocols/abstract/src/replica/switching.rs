@@ -298,10 +298,7 @@ impl Replica {
         self.log_kept(out);
         self.enter(init.clone());
         // Before anything is rolled back: what the log has left then is not the history of the instance before.
-        self.checkpoint.entered = out.persist(Record::Entered {
-            init: init.clone(),
-            adopted: false,
-        });
+        self.write_entered(false, out);
         if self.kind() == Kind::Backup {
             // Its order says with which history it begins.
             self.stage = Stage::Active;
@@ -352,14 +349,17 @@ impl Replica {
         }
     }
 
-    /// Writes down which instance this is.
-    pub(super) fn write_instance(&mut self, out: &mut Out) {
+    /// Writes down what the instance began with, and whether the history is that.
+    pub(super) fn write_entered(&mut self, adopted: bool, out: &mut Out) {
         if let Some(init) = self.init.clone() {
-            self.checkpoint.entered = out.persist(Record::Entered {
-                init,
-                adopted: self.kind() != Kind::Backup && self.stage != Stage::Adopting,
-            });
+            self.checkpoint.entered = out.persist(Record::Entered { init, adopted });
         }
+    }
+
+    /// Writes down which instance this is, and what part is taken in it.
+    pub(super) fn write_instance(&mut self, out: &mut Out) {
+        let adopted = self.kind() != Kind::Backup && self.stage != Stage::Adopting;
+        self.write_entered(adopted, out);
         if self.stage == Stage::Stopped && self.kind() != Kind::Backup {
             out.persist(Record::Stopped(self.instance));
         }
