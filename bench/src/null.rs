@@ -154,11 +154,12 @@ pub(crate) fn run(options: &Options, request: usize, reply: usize) -> Result<Row
             transport: seat.transport,
             inbox: seat.inbox,
             agreed: Agreed {
+                first: consensus,
                 checkpoint_interval: 128,
             },
             timeouts: OrderingConfig::default(),
         };
-        running.push(ordering::start(consensus, setup, || {})?);
+        running.push(ordering::start(setup, || {})?);
         Ok(())
     };
     for id in 0..options.replicas {
@@ -169,6 +170,7 @@ pub(crate) fn run(options: &Options, request: usize, reply: usize) -> Result<Row
             },
             durability: LogDurability::Group,
             executed: Slot::ZERO,
+            state: Digest::default(),
         };
         let service = NullService {
             reply: vec![0; reply].into(),

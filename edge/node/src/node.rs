@@ -5,7 +5,7 @@ use std::{
     thread::JoinHandle,
 };
 
-use hedgerow_base::NodeId;
+use hedgerow_base::{Digest, NodeId, Slot};
 use hedgerow_chain::{Genesis, GenesisError, Ledger, OpenError, Seat};
 use hedgerow_driver::{Clock, DriverError};
 use hedgerow_gateway::{
@@ -173,12 +173,13 @@ impl Node {
         let invocations = Invocations::default();
         let (host, role): (Box<dyn ordering::Host>, Role) = match &ledger {
             Some(ledger) => {
-                let executed = ledger.lock().head().slot;
+                let head = ledger.lock().head();
+                let had = (head.slot, head.hash);
                 let link = link.clone();
                 let told = move |blocks| link.executed(blocks);
                 (
                     Box::new(Executor::new(ledger.clone(), told)),
-                    replica(config, executed),
+                    replica(config, had),
                 )
             }
             None => (Box::new(invocations.clone()), Role::Client),
@@ -190,11 +191,12 @@ impl Node {
             transport: transport.clone(),
             inbox,
             agreed: Agreed {
+                first: consensus,
                 checkpoint_interval: genesis.ordering.checkpoint_interval,
             },
             timeouts: config.ordering,
         };
-        let running = ordering::start(consensus, setup, move || {
+        let running = ordering::start(setup, move || {
             stop.send_replace(true);
         })?;
         let member = Arc::new(Member {
@@ -323,7 +325,7 @@ fn open_ledger(config: &NodeConfig, genesis: &Genesis) -> Result<Shared<DiskStor
     Ok(Shared::new(Ledger::open(store, genesis.clone())?))
 }
 
-fn replica(config: &NodeConfig, executed: hedgerow_base::Slot) -> Role {
+fn replica(config: &NodeConfig, (executed, state): (Slot, Digest)) -> Role {
     Role::Replica {
         log: Some(config.data.join("journal")),
         durability: match config.storage.durability {
@@ -331,6 +333,7 @@ fn replica(config: &NodeConfig, executed: hedgerow_base::Slot) -> Role {
             Durability::None => LogDurability::Volatile,
         },
         executed,
+        state,
     }
 }
 

@@ -1,21 +1,18 @@
-//! The ordering protocols that a node can run, behind one interface. A new protocol is a file in `ordering/` and a line
-//! in [`Consensus`].
+//! The participant that orders: any protocol, which the members can change while it runs.
 
-mod composed;
-mod pbft;
+use std::{path::PathBuf, sync::Arc};
 
-use std::{path::PathBuf, str::FromStr, sync::Arc};
-
-use hedgerow_abstract::Composition;
-use hedgerow_base::{Lsn, NodeId, Slot};
+use hedgerow_base::{Digest, Lsn, Slot};
 use hedgerow_crypto::Keyring;
 use hedgerow_driver::{
     Application, ApplicationError, Busy, Clock, Driver, DriverError, Handle, Options, Parts,
     Persistence, Stats, Stopped,
 };
+pub use hedgerow_epochs::{Consensus, UnknownConsensus};
+use hedgerow_epochs::{Client, Config, Epochs, EpochsCodec, Record, Replica};
 use hedgerow_journal::{Durability, Journal, JournalError};
-use hedgerow_machine::{Codec, Machine};
-use hedgerow_ordering::{Command, Event, Ordering, Snapshot};
+use hedgerow_machine::Machine;
+use hedgerow_ordering::{Command, Event, Snapshot};
 use hedgerow_transport::{Channel, Doorbell, Mailbox, MailboxLimits, Routes, Transport};
 
 use crate::config::OrderingConfig;
@@ -23,52 +20,7 @@ use crate::config::OrderingConfig;
 /// The transport's channel for the ordering protocol's messages.
 pub const CHANNEL: Channel = Channel(0);
 
-/// An ordering protocol, as the genesis names it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Consensus {
-    /// Practical Byzantine fault tolerance.
-    Pbft,
-    /// Instances that may abort, one after the other.
-    Abstract(Composition),
-}
-
-impl Consensus {
-    /// All of them.
-    pub fn all() -> impl Iterator<Item = Self> {
-        let composed = Composition::ALL.iter().copied().map(Self::Abstract);
-        core::iter::once(Self::Pbft).chain(composed)
-    }
-
-    /// The name in the genesis and on the command line.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Pbft => "pbft",
-            Self::Abstract(composition) => composition.name(),
-        }
-    }
-}
-
-/// No protocol has this name.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("\"{0}\" is not an ordering protocol of this version; it has: {names}", names = names())]
-pub struct UnknownConsensus(pub String);
-
-fn names() -> String {
-    let names: Vec<_> = Consensus::all().map(Consensus::name).collect();
-    names.join(", ")
-}
-
-impl FromStr for Consensus {
-    type Err = UnknownConsensus;
-
-    fn from_str(name: &str) -> Result<Self, UnknownConsensus> {
-        let known = Self::all().find(|known| known.name() == name);
-        known.ok_or_else(|| UnknownConsensus(name.to_owned()))
-    }
-}
-
-/// A running participant, whatever its protocol.
+/// A running participant, as its host sees it.
 pub trait Participant: Send + Sync {
     /// As [`Handle::try_command`].
     ///
@@ -92,7 +44,7 @@ pub trait Participant: Send + Sync {
     fn stop(&self);
 }
 
-impl<P: Ordering> Participant for Handle<P> {
+impl Participant for Handle<Epochs> {
     fn try_command(&self, command: Command) -> Result<(), Busy<Command>> {
         Self::try_command(self, command)
     }
@@ -114,7 +66,7 @@ impl<P: Ordering> Participant for Handle<P> {
     }
 }
 
-/// An application of any protocol: hears its participant's events on a thread of its own.
+/// An application: hears its participant's events on a thread of its own.
 pub trait Host: Send + 'static {
     /// As [`Application::on_events`].
     ///
@@ -129,11 +81,11 @@ pub trait Host: Send + 'static {
 
 struct Hosted(Box<dyn Host>);
 
-impl<P: Ordering> Application<P> for Hosted {
+impl Application<Epochs> for Hosted {
     fn on_events(
         &mut self,
         events: &mut Vec<Event>,
-        handle: &Handle<P>,
+        handle: &Handle<Epochs>,
     ) -> Result<(), ApplicationError> {
         self.0.on_events(events, handle)
     }
@@ -149,6 +101,8 @@ pub enum Role {
         durability: Durability,
         /// The last slot that its application has executed and kept.
         executed: Slot,
+        /// Its state after that slot.
+        state: Digest,
     },
     /// A client.
     Client,
@@ -157,11 +111,13 @@ pub enum Role {
 /// What every member of the network must agree on, beside the roster.
 #[derive(Clone, Copy, Debug)]
 pub struct Agreed {
+    /// What orders in epoch 0; later ones are voted for.
+    pub first: Consensus,
     /// Slots from one checkpoint to the next.
     pub checkpoint_interval: u64,
 }
 
-/// What a participant is made of, whatever its protocol.
+/// What a participant is made of.
 pub struct Setup {
     /// Its secrets, and who it is.
     pub keyring: Arc<Keyring>,
@@ -236,36 +192,96 @@ impl Running {
     }
 }
 
-/// Starts a participant of `consensus`. `exited` is called once when it has stopped, for whatever reason.
+/// Starts a participant. `exited` is called once when it has stopped, for whatever reason.
 ///
 /// # Errors
 /// When its log can't be read, or it can't go on from it.
 pub fn start(
-    consensus: Consensus,
     setup: Setup,
     exited: impl FnOnce() + Send + 'static,
 ) -> Result<Running, OrderingError> {
-    match consensus {
-        Consensus::Pbft => pbft::start(setup, Box::new(exited)),
-        Consensus::Abstract(composition) => composed::start(composition, setup, Box::new(exited)),
+    let config = config(&setup);
+    let (journal, records) = open_log(&setup.role)?;
+    let last = journal.as_ref().map_or(Lsn::ZERO, Journal::last);
+    let keyring = setup.keyring.clone();
+    let refused = |error: &dyn std::fmt::Display| OrderingError::Recover(error.to_string());
+    let machine: Box<dyn Machine<Epochs>> = match &setup.role {
+        Role::Replica {
+            executed, state, ..
+        } => {
+            let had = (*executed, *state);
+            let replica = Replica::recover(config, keyring.clone(), records, last, had);
+            Box::new(replica.map_err(|error| refused(&error))?)
+        }
+        Role::Client => {
+            let client = Client::new(config, keyring.clone());
+            Box::new(client.map_err(|error| refused(&error))?)
+        }
+    };
+    let persistence = match (journal, &setup.role) {
+        (
+            Some(journal),
+            Role::Replica {
+                durability: Durability::Volatile,
+                ..
+            },
+        ) => Persistence::Lane(Box::new(journal)),
+        (Some(journal), _) => Persistence::Thread(Box::new(journal)),
+        (None, _) => Persistence::None,
+    };
+    let parts = Parts {
+        me: keyring.me(),
+        machine,
+        last,
+        codec: Arc::new(EpochsCodec::new(keyring)),
+        encode: |record: &Record| record.encode().into(),
+        persistence,
+        application: Box::new(Hosted(setup.host)),
+        transport: setup.transport,
+        mailbox: setup.inbox.mailbox,
+        bell: setup.inbox.bell,
+        clock: Clock::new(),
+        options: Options::new(setup.keyring.roster(), CHANNEL),
+    };
+    let driver = Driver::start(parts, Box::new(exited))?;
+    Ok(Running {
+        participant: Arc::new(driver.handle().clone()),
+        join: Box::new(move || driver.join()),
+    })
+}
+
+/// The time-outs of all protocols follow from the configured ones. In a composition they are the same share of them as in
+/// the usual configuration: a request may take its time-out in a Chain of seven, and less in everything else.
+fn config(setup: &Setup) -> Config {
+    let usual = Config::beginning_with(setup.agreed.first);
+    let request = setup.timeouts.request_timeout();
+    let with_timeouts = |config: hedgerow_pbft::Config| hedgerow_pbft::Config {
+        timeout: request,
+        timeout_max: setup.timeouts.max_timeout(),
+        client_retry: setup.timeouts.retransmit(),
+        ..config
+    };
+    let composed = usual.composed.into_iter();
+    Config {
+        pbft: hedgerow_pbft::Config {
+            checkpoint_interval: setup.agreed.checkpoint_interval,
+            ..with_timeouts(usual.pbft)
+        },
+        composed: composed
+            .map(|config| hedgerow_abstract::Config {
+                checkpoint_interval: setup.agreed.checkpoint_interval.min(config.history / 2),
+                delta: request / 10,
+                checkpoint_timeout: request,
+                backup: with_timeouts(config.backup),
+                ..config
+            })
+            .collect(),
+        ..usual
     }
 }
 
-/// What a protocol's file builds from a [`Setup`].
-struct Built<P: Ordering> {
-    machine: Box<dyn Machine<P>>,
-    codec: Arc<dyn Codec<P>>,
-    encode: fn(&P::Record) -> Vec<u8>,
-}
-
-/// A log's records with their positions, in order.
-type Records<R> = Vec<(Lsn, R)>;
-
-/// Opens a replica's log and decodes its records.
-fn open_log<R>(
-    role: &Role,
-    decode: impl Fn(&[u8]) -> Result<R, String>,
-) -> Result<(Option<Journal>, Records<R>), OrderingError> {
+/// Opens a replica's log and reads its records.
+fn open_log(role: &Role) -> Result<(Option<Journal>, Vec<(Lsn, Record)>), OrderingError> {
     let Role::Replica {
         log: Some(dir),
         durability,
@@ -279,55 +295,15 @@ fn open_log<R>(
         ..hedgerow_journal::Options::default()
     };
     let (mut records, mut bad) = (Vec::new(), None);
-    let (journal, _) = Journal::open_with(dir, options, |lsn, bytes| match decode(bytes) {
-        Ok(record) => records.push((lsn, record)),
-        Err(problem) => {
-            bad.get_or_insert(OrderingError::Record {
-                lsn: lsn.0,
-                problem,
-            });
-        }
-    })?;
+    let (journal, _) =
+        Journal::open_with(dir, options, |lsn, bytes| match Record::decode(bytes) {
+            Ok(record) => records.push((lsn, record)),
+            Err(error) => {
+                bad.get_or_insert(OrderingError::Record {
+                    lsn: lsn.0,
+                    problem: error.to_string(),
+                });
+            }
+        })?;
     bad.map_or(Ok((Some(journal), records)), Err)
-}
-
-/// Runs what a protocol's file has built.
-fn drive<P: Ordering>(
-    built: Built<P>,
-    journal: Option<Journal>,
-    setup: Setup,
-    exited: Box<dyn FnOnce() + Send>,
-) -> Result<Running, OrderingError> {
-    let last = journal.as_ref().map_or(Lsn::ZERO, Journal::last);
-    let me: NodeId = setup.keyring.me();
-    let persistence = match (journal, &setup.role) {
-        (
-            Some(journal),
-            Role::Replica {
-                durability: Durability::Volatile,
-                ..
-            },
-        ) => Persistence::Lane(Box::new(journal)),
-        (Some(journal), _) => Persistence::Thread(Box::new(journal)),
-        (None, _) => Persistence::None,
-    };
-    let parts = Parts {
-        me,
-        machine: built.machine,
-        last,
-        codec: built.codec,
-        encode: built.encode,
-        persistence,
-        application: Box::new(Hosted(setup.host)),
-        transport: setup.transport,
-        mailbox: setup.inbox.mailbox,
-        bell: setup.inbox.bell,
-        clock: Clock::new(),
-        options: Options::new(setup.keyring.roster(), CHANNEL),
-    };
-    let driver = Driver::start(parts, exited)?;
-    Ok(Running {
-        participant: Arc::new(driver.handle().clone()),
-        join: Box::new(move || driver.join()),
-    })
 }

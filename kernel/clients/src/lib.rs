@@ -20,7 +20,9 @@
 extern crate alloc;
 
 mod numbers;
+mod outstanding;
 mod table;
 
 pub use numbers::Numbers;
+pub use outstanding::Outstanding;
 pub use table::{Clients, REPLY_OVERHEAD};

@@ -20,9 +20,9 @@ struct Client {
 }
 
 impl Client {
-    fn forget_oldest(&mut self) {
+    fn forget_oldest(&mut self, tail: usize) {
         if let Some((_, reply)) = self.replies.pop_first() {
-            self.bytes -= cost(&reply);
+            self.bytes -= cost(&reply, tail);
         }
     }
 
@@ -31,8 +31,8 @@ impl Client {
     }
 }
 
-const fn cost(reply: &Bytes) -> usize {
-    reply.len() + REPLY_OVERHEAD
+const fn cost(reply: &Bytes, tail: usize) -> usize {
+    reply.len().saturating_sub(tail) + REPLY_OVERHEAD
 }
 
 /// For each client that had something executed: which of its numbers, and the replies to the newest of them.
@@ -43,6 +43,7 @@ const fn cost(reply: &Bytes) -> usize {
 pub struct Clients {
     window: u64,
     reply_bytes: usize,
+    tail: usize,
     clients: BTreeMap<NodeId, Client>,
 }
 
@@ -55,8 +56,20 @@ impl Clients {
         Self {
             window,
             reply_bytes,
+            tail: 0,
             clients: BTreeMap::new(),
         }
+    }
+
+    /// The same, for a protocol that appends `tail` bytes of its own to each reply. They do not count: which replies are
+    /// remembered is the same in every protocol.
+    #[must_use]
+    pub fn with_tails(self, tail: usize) -> Self {
+        Self { tail, ..self }
+    }
+
+    const fn cost(&self, reply: &Bytes) -> usize {
+        cost(reply, self.tail)
     }
 
     /// Whether `client`'s request `number` may still be executed.
@@ -69,7 +82,8 @@ impl Clients {
 
     /// Takes the reply to an executed request, whose number was fresh.
     pub fn executed(&mut self, client: NodeId, number: u64, reply: Bytes) {
-        let window = self.window;
+        let (window, tail) = (self.window, self.tail);
+        let size = self.cost(&reply);
         let client = self.clients.entry(client).or_insert_with(|| Client {
             numbers: Numbers::new(window),
             replies: BTreeMap::new(),
@@ -77,20 +91,20 @@ impl Clients {
         });
         let was_fresh = client.numbers.take(number);
         debug_assert!(was_fresh, "executed twice: number {number}");
-        client.bytes += cost(&reply);
+        client.bytes += size;
         if let Some(before) = client.replies.insert(number, reply) {
-            client.bytes -= cost(&before);
+            client.bytes -= cost(&before, tail);
         }
         if client.replies.len() as u64 > client.numbers.window() {
             let highest = client.numbers.highest();
             let oldest = highest.saturating_sub(client.numbers.window()) + 1;
             while client.oldest().is_some_and(|number| number < oldest) {
-                client.forget_oldest();
+                client.forget_oldest(tail);
             }
         }
         // The newest replies that fit: the last one always stays.
         while client.bytes > self.reply_bytes && client.replies.len() > 1 {
-            client.forget_oldest();
+            client.forget_oldest(tail);
         }
     }
 
@@ -124,7 +138,39 @@ impl Clients {
     pub fn restore(&mut self, bytes: &[u8]) -> Result<(), DecodeError> {
         let mut clients: BTreeMap<NodeId, Client> = decode(bytes, usize::MAX)?;
         for client in clients.values_mut() {
-            client.bytes = client.replies.values().map(cost).sum();
+            client.bytes = client.replies.values().map(|reply| self.cost(reply)).sum();
+        }
+        self.clients = clients;
+        Ok(())
+    }
+
+    /// The table's bytes without the replies' tails: the same in every protocol that executed the same.
+    #[must_use]
+    pub fn encode_plain(&self) -> Bytes {
+        let mut plain = self.clone();
+        for reply in plain
+            .clients
+            .values_mut()
+            .flat_map(|c| c.replies.values_mut())
+        {
+            reply.truncate(reply.len().saturating_sub(self.tail));
+        }
+        plain.encode()
+    }
+
+    /// Becomes the table that [`Clients::encode_plain`] gave, each reply with this tail. As [`Clients::restore`] else.
+    ///
+    /// # Errors
+    /// When the bytes are no table. Then this one stays as it was.
+    pub fn restore_plain(&mut self, bytes: &[u8], tail: &[u8]) -> Result<(), DecodeError> {
+        let mut clients: BTreeMap<NodeId, Client> = decode(bytes, usize::MAX)?;
+        for client in clients.values_mut() {
+            client.bytes = client.replies.values().map(|reply| cost(reply, 0)).sum();
+            if !tail.is_empty() {
+                for reply in client.replies.values_mut() {
+                    *reply = [reply, tail].concat().into();
+                }
+            }
         }
         self.clients = clients;
         Ok(())

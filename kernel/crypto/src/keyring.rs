@@ -121,6 +121,22 @@ impl Keyring {
         }
     }
 
+    /// The same keys in a context inside this one: each `part` has its own, and so has each of another context's parts.
+    /// In context 0 it is [`Keyring::scoped`].
+    #[must_use]
+    pub fn within(&self, part: u64) -> Self {
+        if self.context == 0 {
+            return self.scoped(part);
+        }
+        let inner = crate::hash_parts(&[
+            b"hedgerow context\0",
+            &self.context.to_le_bytes(),
+            &part.to_le_bytes(),
+        ]);
+        let first = inner.0.first_chunk().copied().unwrap_or_default();
+        self.scoped(u64::from_le_bytes(first).max(1))
+    }
+
     /// What everything that is made and accepted here is bound to.
     #[must_use]
     pub const fn context(&self) -> u64 {

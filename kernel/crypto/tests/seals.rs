@@ -200,6 +200,11 @@ fn context_0_is_no_context_and_a_scope_replaces_the_one_before() {
     let digest = hedgerow_crypto::hash(b"vote");
     assert_eq!(keyring.context(), 0);
     assert_eq!(keyring.scoped(5).context(), 5);
+    assert_eq!(keyring.within(5).context(), 5);
+    let inner = [(5, 6), (6, 5), (5, 7), (11, 0)];
+    let mut inner = inner.map(|(outer, part)| keyring.scoped(outer).within(part).context());
+    inner.sort_unstable();
+    assert!(inner.windows(2).all(|two| two[0] != two[1]) && inner[0] > 11);
     for same in [keyring.scoped(0), keyring.scoped(5).scoped(0)] {
         assert_eq!(
             same.sign(&digest),

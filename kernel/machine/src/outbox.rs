@@ -60,6 +60,12 @@ impl<P: Protocol> Outbox<P> {
         self.next.previous()
     }
 
+    /// The log has records that are not this machine's: its next one gets the position after `last`, unless it is
+    /// further already.
+    pub fn skip_to(&mut self, last: Lsn) {
+        self.next = self.next.max(last.next());
+    }
+
     /// How many effects wait to be carried out.
     #[must_use]
     pub fn len(&self) -> usize {

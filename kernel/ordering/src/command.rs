@@ -1,4 +1,4 @@
-use alloc::vec::Vec;
+use alloc::{sync::Arc, vec::Vec};
 
 use bytes::Bytes;
 use hedgerow_base::{Digest, Slot};
@@ -33,6 +33,21 @@ pub enum Command {
         /// The digest of the application's state after the batch; equal at every correct replica.
         state: Digest,
     },
+    /// To a replica, right after [`Command::Executed`] of the same slot: what was executed there ends the epoch. The
+    /// slots after it are ordered in the next one; batches of this epoch that come after it are void: the application
+    /// does not execute them, and answers each operation with [`crate::VOID`] and an unchanged state, until [`crate::Event::Epoch`]
+    /// says that what follows is ordered in the next epoch. Said again when the slot is executed again.
+    EndEpoch {
+        /// The last slot of the epoch.
+        slot: Slot,
+        /// The epoch that begins after it.
+        next: u64,
+        /// What orders in it, by its name.
+        protocol: Arc<str>,
+    },
+    /// To a replica: the application has heard [`crate::Event::Epoch`]. What it says after this answers what it was told
+    /// after that.
+    Epoch(Option<u64>),
     /// To a replica, after [`crate::Event::Rollback`]: what was executed after this slot is forgotten. Every
     /// [`Command::Executed`] that the application says after this is of a batch given after the rollback. Batches given
     /// before it were answered before this, except that one which was rolled back before it was executed may have been

@@ -49,6 +49,10 @@ pub enum Event {
     /// batches. What the application knows to be final from before a restart it keeps: those slots come again with the
     /// same batches.
     Rollback(Slot),
+    /// From a replica: what follows is ordered in this epoch (see [`crate::Command::EndEpoch`]); with `None`: it is known
+    /// to be right, whichever epoch it is of, and nothing of it is void. Before the first of these the epoch is 0.
+    /// Answered by [`crate::Command::Epoch`]. Only a participant that changes its protocol while it runs says this.
+    Epoch(Option<u64>),
     /// From a replica: answer this query from the state after the last slot that is executed and final, and say
     /// [`crate::Command::Answered`].
     Answer {

@@ -26,6 +26,10 @@ pub const MAX_BATCH: usize = 4096;
 /// How many bytes of operations a batch may have, unless it is a single operation.
 pub const MAX_BATCH_BYTES: usize = 1 << 20;
 
+/// The reply to what was ordered after the end of its epoch, and not executed (see [`Command::EndEpoch`]). No application
+/// replies this to what it did execute.
+pub const VOID: &[u8] = b"void: ordered after the end of its epoch";
+
 /// A protocol that orders requests.
 pub trait Ordering: Protocol<Command = Command, Event = Event, Snapshot = Snapshot> {}
 

@@ -7,6 +7,7 @@ use core::time::Duration;
 use borsh::BorshDeserialize;
 use bytes::Bytes;
 use hedgerow_base::{Digest, NodeId, NodeSet, Roster, Slot, Time, View};
+use hedgerow_clients::Outstanding;
 use hedgerow_crypto::{Keyring, Sealed, Sealing, hash};
 use hedgerow_machine::{Effect, Input, Machine, Outbox, Target};
 use hedgerow_ordering::{
@@ -136,6 +137,33 @@ impl Client {
         Ok(client)
     }
 
+    /// What it waits for; another client takes it on. Here queries are ordered like operations.
+    #[must_use]
+    pub fn outstanding(self) -> Outstanding {
+        let requests = self.requests.into_iter();
+        Outstanding {
+            last: self.last,
+            invocations: requests
+                .map(|(number, one)| (number, one.ticket, one.request.value().operation.clone()))
+                .collect(),
+            queries: Vec::new(),
+        }
+    }
+
+    /// The same client, which takes on what another one has waited for; to be done before it is asked for anything.
+    #[must_use]
+    pub fn taking_on(mut self, now: Time, outstanding: Outstanding) -> Self {
+        self.now = now;
+        self.last = outstanding.last;
+        for (number, ticket, operation) in outstanding.invocations {
+            self.invoke_as(number, ticket, operation);
+        }
+        for (ticket, query) in outstanding.queries {
+            self.invoke(ticket, query);
+        }
+        self
+    }
+
     fn kind(&self) -> Kind {
         self.config.composition.kind(self.instance)
     }
@@ -154,7 +182,7 @@ impl Client {
     fn open_backup(&mut self) {
         self.backup = None;
         if self.kind() == Kind::Backup {
-            let keyring = Arc::new(self.keyring.scoped(self.instance.0));
+            let keyring = Arc::new(self.keyring.within(self.instance.0));
             // The configuration was checked.
             if let Ok(client) = hedgerow_pbft::Client::new(self.config.backup.clone(), keyring) {
                 self.backup = Some((Box::new(client), Outbox::new(hedgerow_base::Lsn::ZERO)));
@@ -171,7 +199,10 @@ impl Client {
             self.last = self.now.0 / 1000;
         }
         self.last += 1;
-        let number = self.last;
+        self.invoke_as(self.last, ticket, operation);
+    }
+
+    fn invoke_as(&mut self, number: u64, ticket: u64, operation: Bytes) {
         let request = Request {
             number,
             time_ms: self.now.as_millis(),

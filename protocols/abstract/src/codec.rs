@@ -35,7 +35,7 @@ impl AbstractCodec {
     }
 
     fn backup(&self, instance: Instance) -> PbftCodec {
-        PbftCodec::new(Arc::new(self.keyring.scoped(instance.0)))
+        PbftCodec::new(Arc::new(self.keyring.within(instance.0)))
     }
 }
 

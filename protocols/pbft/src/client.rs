@@ -6,6 +6,7 @@ use core::time::Duration;
 
 use bytes::Bytes;
 use hedgerow_base::{Digest, NodeId, NodeSet, Roster, Slot, Time, View};
+use hedgerow_clients::Outstanding;
 use hedgerow_crypto::{Keyring, Sealed, Sealing, hash};
 use hedgerow_machine::{Input, Machine, Outbox, Target};
 use hedgerow_ordering::{Command, Event, MAX_OPERATION, MAX_REPLY, Phase, Snapshot};
@@ -110,6 +111,35 @@ impl Client {
         })
     }
 
+    /// What it waits for; another client takes it on.
+    #[must_use]
+    pub fn outstanding(self) -> Outstanding {
+        let requests = self.requests.into_iter();
+        let queries = self.queries.into_values();
+        Outstanding {
+            last: self.last,
+            invocations: requests
+                .map(|(number, one)| (number, one.ticket, one.operation))
+                .collect(),
+            queries: queries.map(|one| (one.ticket, one.operation)).collect(),
+        }
+    }
+
+    /// The same client, which takes on what another one has waited for; to be done before it is asked for anything.
+    #[must_use]
+    pub fn taking_on(mut self, now: Time, outstanding: Outstanding) -> Self {
+        self.now = now;
+        self.last = outstanding.last;
+        for (number, ticket, operation) in outstanding.invocations {
+            self.invoke_as(number, ticket, operation);
+        }
+        // They were not executed: a number is theirs alone when they are ordered.
+        for (ticket, query) in outstanding.queries {
+            self.invoke(ticket, query);
+        }
+        self
+    }
+
     fn invocation(&self, ticket: u64, operation: Bytes) -> Invocation {
         Invocation {
             ticket,
@@ -137,6 +167,10 @@ impl Client {
             "the application invoked an operation that is larger than the protocol carries"
         );
         let number = self.number();
+        self.invoke_as(number, ticket, operation);
+    }
+
+    fn invoke_as(&mut self, number: u64, ticket: u64, operation: Bytes) {
         let request = Request {
             number,
             operation: operation.clone(),

@@ -19,7 +19,9 @@ pub use codec::PbftCodec;
 pub use config::{Config, ConfigError};
 pub use messages::*;
 pub use record::Record;
-pub use replica::{Decision, RecoverError, Replica, decide, well_formed};
+pub use replica::{
+    Decision, RecoverError, Replica, batch_digest, decide, decode_batch, encode_batch, well_formed,
+};
 
 use hedgerow_machine::Protocol;
 use hedgerow_ordering::{Command, Event, Snapshot};

@@ -20,7 +20,7 @@ pub struct Composed(pub Composition);
 type Protocol = hedgerow_abstract::Abstract;
 
 /// A configuration by the run's tuning: small windows and batches make the rare cases frequent.
-fn config(composition: Composition, tuning: u64) -> Config {
+pub(crate) fn config(composition: Composition, tuning: u64) -> Config {
     let default = Config::of(composition);
     if tuning == 0 {
         return default;

@@ -2,12 +2,14 @@
 
 pub mod sequencer;
 
+mod changing;
 mod compositions;
 mod pbft;
 mod registry;
 mod report;
 mod run;
 
+pub use changing::Changing;
 pub use compositions::Composed;
 pub use pbft::Pbft;
 pub use registry::{PROTOCOLS, UnknownProtocol};

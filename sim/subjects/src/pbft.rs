@@ -19,7 +19,7 @@ type Protocol = hedgerow_pbft::Pbft;
 
 /// A configuration by the run's tuning: small windows and batches make the rare cases frequent. Time-outs stay as they
 /// are, since the bound on recovery is a promise of the default ones.
-fn config(tuning: u64) -> Config {
+pub(crate) fn config(tuning: u64) -> Config {
     let default = Config::default();
     if tuning == 0 {
         return default;

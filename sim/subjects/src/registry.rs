@@ -2,7 +2,7 @@ use hedgerow_world::Subject;
 
 use hedgerow_abstract::Composition;
 
-use crate::{Composed, Pbft, sequencer::Sequencer};
+use crate::{Changing, Composed, Pbft, sequencer::Sequencer};
 
 /// The names of the protocols that can be simulated.
 pub const PROTOCOLS: &[&str] = &[
@@ -14,6 +14,7 @@ pub const PROTOCOLS: &[&str] = &[
     "quorum",
     "r-aliph",
     "zlight",
+    "changing",
     "sequencer",
 ];
 
@@ -35,6 +36,7 @@ pub(crate) trait Visitor {
 pub(crate) fn with<V: Visitor>(name: &str, visitor: V) -> Result<V::Result, UnknownProtocol> {
     match name {
         "pbft" => Ok(visitor.visit(&Pbft)),
+        "changing" => Ok(visitor.visit(&Changing)),
         "sequencer" => Ok(visitor.visit(&Sequencer::default())),
         _ => match Composition::named(name) {
             Some(composition) => Ok(visitor.visit(&Composed(composition))),

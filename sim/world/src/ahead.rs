@@ -3,6 +3,8 @@ use std::collections::VecDeque;
 use hedgerow_base::Slot;
 use hedgerow_ordering::Batch;
 
+use crate::ends::Ends;
+
 /// What a replica has given its application in this life and not called final yet.
 #[derive(Debug, Default)]
 pub(crate) struct Ahead {
@@ -11,21 +13,39 @@ pub(crate) struct Ahead {
     last: Slot,
     /// The last slot that the replica called final since it started.
     settled: Slot,
+    ends: Ends,
 }
 
 impl Ahead {
     /// For a replica that starts beside an application which has everything up to `executed`.
-    pub(crate) fn new(executed: Slot) -> Self {
+    pub(crate) fn new(executed: Slot, ends: Ends) -> Self {
         Self {
             last: executed,
+            ends,
             ..Self::default()
         }
     }
 
-    /// The application is given a batch.
-    pub(crate) fn give(&mut self, batch: Batch) {
+    /// The application is given a batch, which may end its epoch. Says whether it is void.
+    pub(crate) fn give(&mut self, batch: Batch, ends: Option<&'static str>) -> bool {
         self.last = batch.slot.max(self.last);
+        if self.ends.is_void(batch.slot) {
+            return true;
+        }
+        if let Some(next) = ends {
+            self.ends.end(batch.slot, next);
+        }
         self.batches.push_back(batch);
+        false
+    }
+
+    /// What follows is ordered in this epoch: what was ordered after the end of the last one is forgotten.
+    pub(crate) fn tell_epoch(&mut self, epoch: Option<u64>) {
+        if let Some(end) = self.ends.last() {
+            self.last = self.last.min(end);
+            self.settled = self.settled.min(end);
+        }
+        self.ends.tell(epoch);
     }
 
     /// Everything up to `slot` is called final: what of it was not before, in order. An error says why it can't be.
@@ -57,6 +77,7 @@ impl Ahead {
             ));
         }
         self.last = slot.min(self.last);
+        self.ends.roll_back(slot);
         self.batches.retain(|batch| batch.slot <= slot);
         Ok(())
     }

@@ -3,9 +3,9 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use hedgerow_base::{Digest, Slot};
 use hedgerow_crypto::Hasher;
-use hedgerow_ordering::{Batch, Operation};
+use hedgerow_ordering::{Batch, Operation, VOID};
 
-use crate::Rng;
+use crate::{Rng, ends::Ends};
 
 /// The replicated application: it appends operations to a list, and its reply to an operation is the position that
 /// the operation got. A query is answered by the length of the list.
@@ -18,6 +18,7 @@ pub struct Application {
     log: Vec<Batch>,
     states: Vec<Digest>,
     lengths: Vec<u64>,
+    ends: Ends,
     /// How many slots of the log are final.
     settled: usize,
     stored: usize,
@@ -28,20 +29,25 @@ pub struct Application {
 /// What it was told, and has not done yet.
 #[derive(Clone, Debug)]
 enum Task {
-    Execute(Batch),
+    /// With what the batch has orders in the next epoch, where it ends one.
+    Execute(Batch, Option<&'static str>),
     Settle(Slot),
     RollBack(Slot),
+    Epoch(Option<u64>),
 }
 
 /// What it has done, for the participant and for whoever watches.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Done {
-    /// A batch was executed.
+    /// A batch was executed, and perhaps an epoch is over: the number and the protocol of the next one.
     Executed {
         slot: Slot,
         replies: Vec<Bytes>,
         state: Digest,
+        next: Option<(u64, &'static str)>,
     },
+    /// It has heard of an epoch.
+    Epoch(Option<u64>),
     /// The state after this slot is final.
     Settled { slot: Slot, state: Digest },
     /// What came after this slot is forgotten.
@@ -110,13 +116,23 @@ impl Application {
     /// How many batches wait to be executed.
     #[must_use]
     pub fn backlog(&self) -> usize {
-        let waits = |task: &&Task| matches!(task, Task::Execute(_));
+        let waits = |task: &&Task| matches!(task, Task::Execute(..));
         self.backlog.iter().filter(waits).count()
     }
 
     /// It is told to execute a batch.
-    pub(crate) fn decide(&mut self, batch: Batch) {
-        self.backlog.push_back(Task::Execute(batch));
+    pub(crate) fn decide(&mut self, batch: Batch, ends: Option<&'static str>) {
+        self.backlog.push_back(Task::Execute(batch, ends));
+    }
+
+    /// It is told in which epoch what follows is ordered.
+    pub(crate) fn tell_epoch(&mut self, epoch: Option<u64>) {
+        self.backlog.push_back(Task::Epoch(epoch));
+    }
+
+    /// Where the epochs ended, for a replica that starts beside it.
+    pub(crate) fn ends(&self) -> Ends {
+        self.ends.at_start(self.executed())
     }
 
     /// It is told that everything up to `slot` is final.
@@ -126,7 +142,7 @@ impl Application {
 
     /// It is told to forget what comes after `slot`. Batches whose turn has not come it may leave out.
     pub(crate) fn roll_back(&mut self, slot: Slot, leave_out: bool) {
-        let undone = |task: &mut Task| matches!(task, Task::Execute(batch) if batch.slot > slot);
+        let undone = |task: &mut Task| matches!(task, Task::Execute(batch, _) if batch.slot > slot);
         while leave_out && self.backlog.pop_back_if(undone).is_some() {}
         self.backlog.push_back(Task::RollBack(slot));
     }
@@ -134,7 +150,7 @@ impl Application {
     /// How many operations the next batch has, when the next thing to do is to execute one.
     pub(crate) fn next_size(&self) -> Option<usize> {
         match self.backlog.front()? {
-            Task::Execute(batch) => Some(batch.operations.len()),
+            Task::Execute(batch, _) => Some(batch.operations.len()),
             _ => None,
         }
     }
@@ -144,7 +160,7 @@ impl Application {
         let mut done = Vec::new();
         while let Some(task) = self
             .backlog
-            .pop_front_if(|task| !matches!(task, Task::Execute(_)))
+            .pop_front_if(|task| !matches!(task, Task::Execute(..)))
         {
             match task {
                 Task::Settle(slot) => {
@@ -164,9 +180,14 @@ impl Application {
                     self.log.truncate(kept);
                     self.states.truncate(kept);
                     self.lengths.truncate(kept);
+                    self.ends.roll_back(Slot(kept as u64));
                     done.push(Done::RolledBack(slot));
                 }
-                Task::Execute(_) => {}
+                Task::Epoch(epoch) => {
+                    self.ends.tell(epoch);
+                    done.push(Done::Epoch(epoch));
+                }
+                Task::Execute(..) => {}
             }
         }
         done
@@ -175,13 +196,24 @@ impl Application {
     /// Executes the next batch. A batch that it has executed already (it had more on disk than it had confirmed) gets
     /// the same answer again.
     pub(crate) fn execute(&mut self) -> Option<Done> {
-        let Task::Execute(batch) = self
+        let Task::Execute(batch, ends) = self
             .backlog
-            .pop_front_if(|task| matches!(task, Task::Execute(_)))?
+            .pop_front_if(|task| matches!(task, Task::Execute(..)))?
         else {
             return None;
         };
         let slot = batch.slot;
+        if self.ends.is_void(slot) {
+            return Some(Done::Executed {
+                slot,
+                replies: vec![Bytes::from_static(VOID); batch.operations.len()],
+                state: self.state(),
+                next: None,
+            });
+        }
+        if let Some(next) = ends {
+            self.ends.end(slot, next);
+        }
         let before = (slot.0 as usize).checked_sub(2);
         let mut length = before
             .and_then(|at| self.lengths.get(at))
@@ -218,6 +250,7 @@ impl Application {
             slot,
             replies,
             state: self.states.get(slot.0 as usize - 1).copied()?,
+            next: self.ends.after(slot),
         })
     }
 
@@ -251,6 +284,7 @@ impl Application {
         self.states.truncate(kept);
         self.lengths.truncate(kept);
         (self.settled, self.stored) = (kept, kept);
+        self.ends = self.ends.at_start(Slot(kept as u64));
         self.backlog.clear();
     }
 }

@@ -16,6 +16,7 @@ mod attacker;
 mod clock;
 mod cost;
 mod disk;
+mod ends;
 mod keys;
 mod latency;
 mod links;

@@ -93,7 +93,7 @@ impl<S: Subject> Node<S> {
             User::Application {
                 application, ahead, ..
             } => {
-                *ahead = Ahead::new(application.executed());
+                *ahead = Ahead::new(application.executed(), application.ends());
                 (application.executed(), application.state())
             }
             User::Client(_) => (Slot::ZERO, hedgerow_base::Digest::default()),

@@ -125,6 +125,13 @@ pub trait Subject: Sized + Send + Sync + 'static {
         let _ = (record, shown);
     }
 
+    /// The protocol that orders after the slot of this operation, where a protocol that changes is to change then: a rule
+    /// of the application's. By default it never is.
+    fn ends(&self, operation: &[u8]) -> Option<&'static str> {
+        let _ = operation;
+        None
+    }
+
     /// The ways to misbehave that only this protocol knows.
     fn attacks(&self) -> Vec<Attack<Self>>;
 }

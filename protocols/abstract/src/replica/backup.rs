@@ -117,7 +117,7 @@ impl Replica {
     /// The same from its records, oldest first.
     pub(super) fn resume_backup(&mut self, records: Vec<(Lsn, Inner)>, past: Past) {
         let last = records.last().map_or(Lsn::ZERO, |(lsn, _)| *lsn);
-        let keyring = Arc::new(self.keyring.scoped(self.instance.0));
+        let keyring = Arc::new(self.keyring.within(self.instance.0));
         let config = self.config.backup.clone();
         let inner = hedgerow_pbft::Replica::recover(config, keyring, records, Slot::ZERO);
         // The configuration was checked, and the whole log of the instance is kept.
@@ -216,7 +216,7 @@ impl Replica {
             return;
         };
         if backup.begun == Begun::No && backup.caller.is_none() && backup.call_at <= now {
-            let keyring = Arc::new(self.keyring.scoped(instance.0));
+            let keyring = Arc::new(self.keyring.within(instance.0));
             let Ok(mut client) = Client::new(self.config.backup.clone(), keyring) else {
                 return;
             };
@@ -291,6 +291,7 @@ impl Replica {
                 Event::Answer { .. }
                 | Event::Final(_)
                 | Event::Rollback(_)
+                | Event::Epoch(_)
                 | Event::Stable(_)
                 | Event::Completed { .. } => {}
             },

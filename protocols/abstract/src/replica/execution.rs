@@ -10,7 +10,10 @@ use hedgerow_machine::Target;
 use hedgerow_ordering::MAX_BATCH;
 use hedgerow_wire::List;
 
-use super::{Out, Replica, log::remember};
+use super::{
+    Out, Replica,
+    log::{POINT_BYTES, remember},
+};
 use crate::{
     composition::Kind,
     history::Point,
@@ -90,7 +93,9 @@ impl Replica {
     /// The reply to a client's number, and where it was given.
     pub(super) fn remembered(&self, client: NodeId, number: u64) -> Option<(Point, Bytes)> {
         let bytes = self.clients.reply(client, number)?;
-        <(Point, Bytes)>::try_from_slice(bytes).ok()
+        let end = bytes.len().checked_sub(POINT_BYTES)?;
+        let at = Point::try_from_slice(bytes.get(end..)?).ok()?;
+        Some((at, bytes.slice(..end)))
     }
 
     fn respond(

@@ -116,15 +116,19 @@ impl Replica {
     }
 }
 
-/// Remembers the replies of a batch, each with the point at which it was given.
+/// How many bytes a point has behind a reply that is remembered.
+pub(super) const POINT_BYTES: usize = 40;
+
+/// Remembers the replies of a batch, each with the point at which it was given behind it.
 pub(super) fn remember(
     clients: &mut hedgerow_clients::Clients,
     batch: &Batch,
     at: Point,
     replies: &[Bytes],
 ) {
+    let at = hedgerow_wire::encode(&at);
+    debug_assert_eq!(at.len(), POINT_BYTES);
     for (op, reply) in batch.operations.iter().zip(replies) {
-        let remembered = hedgerow_wire::encode(&(at, reply));
-        clients.executed(op.client, op.number, remembered.into());
+        clients.executed(op.client, op.number, [reply, &*at].concat().into());
     }
 }

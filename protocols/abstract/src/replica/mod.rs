@@ -202,7 +202,11 @@ impl Replica {
             }
             Command::Stored(slot) => self.on_stored(slot, out),
             Command::Loaded { token, slot, batch } => self.on_loaded(token, slot, batch),
-            Command::Answered { .. } | Command::Invoke { .. } | Command::Read { .. } => {}
+            Command::Answered { .. }
+            | Command::Invoke { .. }
+            | Command::Read { .. }
+            | Command::EndEpoch { .. }
+            | Command::Epoch(_) => {}
         }
     }
 }

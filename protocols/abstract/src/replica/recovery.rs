@@ -13,8 +13,16 @@ use hedgerow_crypto::Keyring;
 use hedgerow_ordering::{Batch, Event};
 
 use super::{
-    Out, Replica, Stage, backup::Past, chain::Chain, checkpoint::Checkpoints, fetch::Fetching,
-    service::Service, start::Start, switching::Switching, zlight::ZLight,
+    Out, Replica, Stage,
+    backup::Past,
+    chain::Chain,
+    checkpoint::Checkpoints,
+    fetch::Fetching,
+    log::{POINT_BYTES, remember},
+    service::Service,
+    start::Start,
+    switching::Switching,
+    zlight::ZLight,
 };
 use crate::{
     abort::extract,
@@ -126,6 +134,22 @@ impl Replica {
         records: impl IntoIterator<Item = (Lsn, Record)>,
         executed: Slot,
     ) -> Result<Self, RecoverError> {
+        let none = Clients::new(config.client_window, config.client_reply_bytes).encode_plain();
+        Self::recover_after(config, keyring, &none, records, executed)
+    }
+
+    /// The same, where other protocols have ordered before this one: `clients` is the table of what was executed before
+    /// slot 1, as [`Clients::encode_plain`] gives it.
+    ///
+    /// # Errors
+    /// When the log and the application do not fit together, or the table is none.
+    pub fn recover_after(
+        config: Config,
+        keyring: Arc<Keyring>,
+        clients: &[u8],
+        records: impl IntoIterator<Item = (Lsn, Record)>,
+        executed: Slot,
+    ) -> Result<Self, RecoverError> {
         config.check()?;
         if !keyring.roster().contains(keyring.me()) {
             return Err(RecoverError::NotReplica(keyring.me()));
@@ -139,7 +163,12 @@ impl Replica {
             blank = false;
             story.read(lsn, record)?;
         }
-        let mut clients = Clients::new(config.client_window, config.client_reply_bytes);
+        let before = clients;
+        let mut clients =
+            Clients::new(config.client_window, config.client_reply_bytes).with_tails(POINT_BYTES);
+        clients
+            .restore_plain(before, &hedgerow_wire::encode(&Point::default()))
+            .map_err(|_| RecoverError::Corrupt(Lsn::ZERO))?;
         let mut base = Point::default();
         if let Some((at, table, lsn)) = story.stables.iter().rfind(|(at, ..)| at.slot <= executed) {
             clients
@@ -225,6 +254,37 @@ impl Replica {
             replica.resume_backup(story.inner, past);
         }
         Ok(replica)
+    }
+
+    /// The last slot that the application has executed and not been told to roll back, as far as this replica knows.
+    #[must_use]
+    pub const fn executed(&self) -> Slot {
+        self.executed
+    }
+
+    /// Up to where the order is final and executed here.
+    #[must_use]
+    pub fn finished(&self) -> Slot {
+        self.finished.min(self.executed)
+    }
+
+    /// The client table after `slot`, which is executed and not before the last stable checkpoint, as
+    /// [`Clients::encode_plain`] gives it.
+    #[must_use]
+    pub fn table_at(&self, slot: Slot) -> Bytes {
+        let mut clients = self.base_clients.clone();
+        for entry in self.history.iter() {
+            if let Some((replies, _)) = entry.outcome.as_ref()
+                && entry.batch.slot <= slot
+            {
+                let at = Point {
+                    slot: entry.batch.slot,
+                    chain: entry.chain,
+                };
+                remember(&mut clients, &entry.batch, at, replies);
+            }
+        }
+        clients.encode_plain()
     }
 
     /// Gives the history to the application again, once.

@@ -17,7 +17,9 @@ struct Encoded {
     operations: List<(NodeId, u64, Bytes), MAX_BATCH>,
 }
 
-pub(crate) fn encode_batch(batch: &Batch) -> Bytes {
+/// A batch's bytes, as state transfer carries them.
+#[must_use]
+pub fn encode_batch(batch: &Batch) -> Bytes {
     let operations: Vec<_> = batch
         .operations
         .iter()
@@ -31,7 +33,9 @@ pub(crate) fn encode_batch(batch: &Batch) -> Bytes {
     .into()
 }
 
-pub(crate) fn decode_batch(bytes: &[u8]) -> Option<Batch> {
+/// The batch of those bytes; `None` when they are none.
+#[must_use]
+pub fn decode_batch(bytes: &[u8]) -> Option<Batch> {
     let encoded: Encoded = decode(bytes, MAX_FRAME).ok()?;
     let operations: Arc<[Operation]> = encoded
         .operations
@@ -50,6 +54,8 @@ pub(crate) fn decode_batch(bytes: &[u8]) -> Option<Batch> {
     })
 }
 
-pub(crate) fn batch_digest(encoded: &[u8]) -> Digest {
+/// The digest of a batch's bytes.
+#[must_use]
+pub fn batch_digest(encoded: &[u8]) -> Digest {
     hash_parts(&[b"pbft decided\0", encoded])
 }

@@ -18,6 +18,7 @@ mod timers;
 mod transfer;
 mod view_change;
 
+pub use batch::{batch_digest, decode_batch, encode_batch};
 pub use decision::{Decision, decide, well_formed};
 pub(crate) use hedgerow_clients::REPLY_OVERHEAD;
 pub(crate) use receive::in_parts;

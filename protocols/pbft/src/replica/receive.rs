@@ -75,7 +75,11 @@ impl Replica {
                 panic!("the application rolled back to slot {slot}, and nobody asked for it")
             }
             // For clients.
-            Command::Invoke { .. } | Command::Read { .. } => {}
+            Command::Invoke { .. }
+            | Command::Read { .. }
+            // For whoever hosts this protocol in an epoch.
+            | Command::EndEpoch { .. }
+            | Command::Epoch(_) => {}
         }
     }
 

@@ -2,7 +2,9 @@
 
 use alloc::{collections::BTreeMap, sync::Arc, vec::Vec};
 
+use bytes::Bytes;
 use hedgerow_base::{Digest, Lsn, Slot};
+use hedgerow_clients::Clients;
 use hedgerow_crypto::{Keyring, Sealed, Sealing};
 use hedgerow_ordering::Batch;
 
@@ -74,12 +76,32 @@ impl Replica {
         records: impl IntoIterator<Item = (Lsn, Record)>,
         executed: Slot,
     ) -> Result<Self, RecoverError> {
+        let none = Clients::new(config.client_window, config.client_reply_bytes).encode();
+        Self::recover_after(config, keyring, &none, records, executed)
+    }
+
+    /// The same, where other protocols have ordered before this one: `clients` is the table of what was executed before
+    /// slot 1, as [`Clients::encode_plain`] gives it.
+    ///
+    /// # Errors
+    /// When the log and the application do not fit together, or the table is none.
+    pub fn recover_after(
+        config: Config,
+        keyring: Arc<Keyring>,
+        clients: &[u8],
+        records: impl IntoIterator<Item = (Lsn, Record)>,
+        executed: Slot,
+    ) -> Result<Self, RecoverError> {
         config.check()?;
         if !keyring.roster().contains(keyring.me()) {
             return Err(RecoverError::NotReplica(keyring.me()));
         }
         let records: Vec<_> = records.into_iter().collect();
         let mut replica = Self::blank(config, keyring);
+        replica
+            .clients
+            .restore(clients)
+            .map_err(|_| RecoverError::Corrupt(Lsn::ZERO))?;
         replica.restore_checkpoint(&records, executed)?;
         let mut history = History {
             decided: executed,
@@ -96,6 +118,18 @@ impl Replica {
         replica.prune_prepared(&decision, entered);
         replica.restore_order(history, executed)?;
         Ok(replica)
+    }
+
+    /// The last slot that the application has executed.
+    #[must_use]
+    pub const fn executed(&self) -> Slot {
+        self.executed
+    }
+
+    /// The client table after that slot, as [`Clients::encode_plain`] gives it.
+    #[must_use]
+    pub fn table(&self) -> Bytes {
+        self.clients.encode_plain()
     }
 
     fn restore_checkpoint(

@@ -186,6 +186,7 @@ impl<S: Subject> World<'_, S> {
         match event {
             Event::Final(slot) => return self.settle(id, slot),
             Event::Rollback(slot) => return self.roll_back(id, slot),
+            Event::Epoch(epoch) => return self.tell_epoch(id, epoch),
             _ => {}
         }
         let soon = self.now + node.rng.below(self.plan.storage.execute_ns + 1);

@@ -9,6 +9,8 @@ use crate::{MS, Observation, Subject, application::Done, node::User};
 impl<S: Subject> World<'_, S> {
     /// A replica gives its application a batch.
     pub(super) fn give(&mut self, id: NodeId, batch: Batch) {
+        let ops = batch.operations.iter();
+        let ends = ops.filter_map(|op| self.subject.ends(&op.operation)).next();
         let node = &mut self.nodes[id.index()];
         let correct = node.is_correct();
         let User::Application {
@@ -17,15 +19,15 @@ impl<S: Subject> World<'_, S> {
         else {
             return self.misspoken(id, "is a client and has something executed");
         };
-        if correct {
+        let void = ahead.give(batch.clone(), ends);
+        if correct && !void {
             let observation = Observation::Speculated {
                 node: id,
                 batch: &batch,
             };
             self.court.hear(self.now, &observation);
         }
-        ahead.give(batch.clone());
-        application.decide(batch);
+        application.decide(batch, ends);
         self.execute_next(id);
     }
 
@@ -81,6 +83,19 @@ impl<S: Subject> World<'_, S> {
         self.execute_next(id);
     }
 
+    /// A replica says in which epoch what follows is ordered.
+    pub(super) fn tell_epoch(&mut self, id: NodeId, epoch: Option<u64>) {
+        let User::Application {
+            application, ahead, ..
+        } = &mut self.nodes[id.index()].user
+        else {
+            return self.misspoken(id, "is a client and speaks of epochs");
+        };
+        ahead.tell_epoch(epoch);
+        application.tell_epoch(epoch);
+        self.execute_next(id);
+    }
+
     /// Unless the application is executing: it does what takes no time, and begins to execute the next batch.
     fn execute_next(&mut self, id: NodeId) {
         let node = &mut self.nodes[id.index()];
@@ -115,6 +130,7 @@ impl<S: Subject> World<'_, S> {
                     self.court.hear(self.now, &observation);
                 }
                 Done::RolledBack(slot) => self.command(id, Command::RolledBack(slot)),
+                Done::Epoch(epoch) => self.command(id, Command::Epoch(epoch)),
                 _ => {}
             }
         }
@@ -135,6 +151,7 @@ impl<S: Subject> World<'_, S> {
             slot,
             replies,
             state,
+            next,
         }) = application.execute()
         {
             self.command(
@@ -145,6 +162,15 @@ impl<S: Subject> World<'_, S> {
                     state,
                 },
             );
+            if let Some((next, protocol)) = next {
+                let protocol = protocol.into();
+                let end = Command::EndEpoch {
+                    slot,
+                    next,
+                    protocol,
+                };
+                self.command(id, end);
+            }
         }
         self.execute_next(id);
         self.store_soon(id);

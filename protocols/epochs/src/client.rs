@@ -1,0 +1,190 @@
+use alloc::{
+    boxed::Box,
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+    vec::Vec,
+};
+
+use bytes::Bytes;
+use hedgerow_base::{Digest, NodeId, Slot, Time};
+use hedgerow_clients::Outstanding;
+use hedgerow_crypto::Keyring;
+use hedgerow_machine::{Effect, Input, Machine, Outbox};
+use hedgerow_ordering::{Command, Event, Snapshot, VOID};
+
+use crate::{
+    Config, ConfigError, Epochs,
+    hosted::{self, HostedClient, Told},
+    messages::{Epoch, Message, Name},
+};
+
+/// A client: of the protocol of the epoch that f + 1 replicas are in. What an epoch leaves without a result goes on in the
+/// next one, under the same number; what it ordered after its end was not executed, and is invoked anew.
+#[derive(Debug)]
+pub struct Client {
+    config: Config,
+    keyring: Arc<Keyring>,
+    now: Time,
+    epoch: Epoch,
+    /// Absent while a switch is being made, only.
+    inner: Option<Box<dyn HostedClient>>,
+    /// The newest epoch that each replica has spoken of.
+    heard: BTreeMap<NodeId, Epoch>,
+    /// What was asked for and has no result.
+    waiting: BTreeMap<u64, Command>,
+    /// Of that, what was ordered after the epoch's end.
+    void: VecDeque<u64>,
+    changed: Option<Time>,
+    effects: Vec<Effect<Epochs>>,
+}
+
+impl Client {
+    /// A client. Its first number comes from the clock that it is first stepped with, which must not have run backwards
+    /// since an earlier life.
+    ///
+    /// # Errors
+    /// When a bound of the configuration does not hold.
+    pub fn new(config: Config, keyring: Arc<Keyring>) -> Result<Self, ConfigError> {
+        config.check()?;
+        let epoch = Epoch {
+            number: 0,
+            protocol: Name::new(config.first.name()).unwrap_or_default(),
+            base: Slot::ZERO,
+            state: Digest::default(),
+        };
+        let nothing = Outstanding::default();
+        Ok(Self {
+            inner: hosted::client(&config, &keyring, &epoch, Time::ZERO, nothing),
+            now: Time::ZERO,
+            epoch,
+            heard: BTreeMap::new(),
+            waiting: BTreeMap::new(),
+            void: VecDeque::new(),
+            changed: None,
+            effects: Vec::new(),
+            config,
+            keyring,
+        })
+    }
+
+    fn tell(&mut self, told: Told, out: &mut Outbox<Epochs>) {
+        if let Some(inner) = &mut self.inner {
+            inner.step(self.now, told, out.last(), &mut self.effects);
+        }
+        self.carry(out);
+    }
+
+    fn carry(&mut self, out: &mut Outbox<Epochs>) {
+        for effect in core::mem::take(&mut self.effects) {
+            match effect {
+                Effect::Send { to, message, .. } => out.send(to, message),
+                Effect::Emit {
+                    event: Event::Completed { ticket, reply },
+                    ..
+                } => {
+                    if reply == VOID {
+                        self.void.push_back(ticket);
+                    } else {
+                        self.waiting.remove(&ticket);
+                        out.emit(Event::Completed { ticket, reply });
+                    }
+                }
+                Effect::Emit { .. } | Effect::Persist { .. } | Effect::Release(_) => {}
+            }
+        }
+    }
+
+    /// One correct replica among f + 1 is in that epoch.
+    fn on_standing(&mut self, from: NodeId, epoch: Epoch, out: &mut Outbox<Epochs>) {
+        let known = self.heard.get(&from).map_or(0, |known| known.number);
+        if epoch.number <= self.epoch.number || epoch.number < known {
+            return;
+        }
+        self.heard.insert(from, epoch.clone());
+        let same = self.heard.values().filter(|other| **other == epoch).count();
+        if same < self.keyring.roster().weak() {
+            return;
+        }
+        let outstanding = self.inner.take().map(HostedClient::outstanding);
+        let outstanding = outstanding.unwrap_or_default();
+        self.inner = hosted::client(&self.config, &self.keyring, &epoch, self.now, outstanding);
+        self.epoch = epoch;
+        self.changed = Some(self.now);
+        for ticket in core::mem::take(&mut self.void) {
+            if let Some(command) = self.waiting.get(&ticket).map(again) {
+                self.tell(Told::Command(command), out);
+            }
+        }
+    }
+}
+
+/// The same invocation.
+fn again(command: &Command) -> Command {
+    let (ticket, operation): (u64, Bytes) = match command {
+        Command::Invoke { ticket, operation } => (*ticket, operation.clone()),
+        Command::Read { ticket, query } => (*ticket, query.clone()),
+        _ => (0, Bytes::new()),
+    };
+    // A query that was ordered is ordered again: as an operation.
+    Command::Invoke { ticket, operation }
+}
+
+impl Machine<Epochs> for Client {
+    fn step(&mut self, now: Time, input: Input<Epochs>, out: &mut Outbox<Epochs>) {
+        self.now = self.now.max(now);
+        match input {
+            Input::Message { from, message } => match message {
+                Message::Ordered(epoch, message) if epoch == self.epoch.number => {
+                    self.tell(Told::Message(from, message), out);
+                }
+                Message::Standing { epoch, .. } => self.on_standing(from, epoch, out),
+                _ => {}
+            },
+            Input::Rejected { from, reason } => self.tell(Told::Rejected(from, reason), out),
+            Input::Command(command) => {
+                if let Command::Invoke { ticket, .. } | Command::Read { ticket, .. } = &command {
+                    let kept = match &command {
+                        Command::Read { ticket, query } => Command::Read {
+                            ticket: *ticket,
+                            query: query.clone(),
+                        },
+                        other => again(other),
+                    };
+                    self.waiting.insert(*ticket, kept);
+                    self.tell(Told::Command(command), out);
+                }
+            }
+            Input::Durable(lsn) => self.tell(Told::Durable(lsn), out),
+            Input::Deadline => self.tell(Told::Deadline, out),
+        }
+    }
+
+    fn settle(&mut self, now: Time, out: &mut Outbox<Epochs>) {
+        self.now = self.now.max(now);
+        if let Some(inner) = &mut self.inner {
+            inner.settle(self.now, out.last(), &mut self.effects);
+        }
+        self.carry(out);
+    }
+
+    fn deadline(&self) -> Option<Time> {
+        self.inner.as_ref()?.deadline()
+    }
+
+    fn credit(&self) -> usize {
+        let credit = self.inner.as_ref().map_or(0, |inner| inner.credit());
+        credit.saturating_sub(self.void.len())
+    }
+
+    fn snapshot(&self) -> Snapshot {
+        let inner = self.inner.as_ref().map(|inner| inner.snapshot());
+        let mut snapshot = inner.unwrap_or_else(|| crate::replica::idle(self.keyring.me()));
+        snapshot.pending = self.waiting.len();
+        if let Some(changed) = self.changed {
+            snapshot
+                .switched
+                .get_or_insert((changed, crate::replica::VOTED));
+        }
+        snapshot
+    }
+}

@@ -1,0 +1,100 @@
+use alloc::{string::ToString, vec::Vec};
+
+use borsh::BorshDeserialize;
+use bytes::Bytes;
+use hedgerow_base::Slot;
+use hedgerow_wire::{DecodeError, encode_into};
+
+use crate::messages::Epoch;
+
+/// What a replica writes into its log.
+#[derive(Clone, Debug)]
+pub enum Record {
+    /// It is in this epoch, which began where it stood. Written again when it alone would hold the log.
+    Began(Epoch),
+    /// It left an epoch, and the application has everything up to a slot on disk.
+    Left {
+        /// The number of that epoch.
+        epoch: u64,
+        /// The slot.
+        slot: Slot,
+        /// The client table there, plain.
+        clients: Bytes,
+    },
+    /// A record of the protocol of an epoch.
+    Inner(u64, InnerRecord),
+}
+
+/// A record of one of the protocols.
+#[derive(Clone, Debug)]
+pub enum InnerRecord {
+    /// Of PBFT.
+    Pbft(hedgerow_pbft::Record),
+    /// Of a composition.
+    Abstract(hedgerow_abstract::Record),
+}
+
+impl Record {
+    /// The record's bytes.
+    #[must_use]
+    pub fn encode(&self) -> Bytes {
+        let mut bytes = Vec::new();
+        match self {
+            Self::Began(epoch) => encode_into(&(0_u8, epoch), &mut bytes),
+            Self::Left {
+                epoch,
+                slot,
+                clients,
+            } => encode_into(&(1_u8, epoch, slot, clients), &mut bytes),
+            Self::Inner(epoch, InnerRecord::Pbft(record)) => {
+                encode_into(&(2_u8, epoch), &mut bytes);
+                bytes.extend_from_slice(&record.encode());
+            }
+            Self::Inner(epoch, InnerRecord::Abstract(record)) => {
+                encode_into(&(3_u8, epoch), &mut bytes);
+                bytes.extend_from_slice(&record.encode());
+            }
+        }
+        bytes.into()
+    }
+
+    /// The record that `bytes` encode.
+    ///
+    /// # Errors
+    /// When they are not exactly one record.
+    pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        let malformed = |error: borsh::io::Error| DecodeError::Malformed(error.to_string());
+        let mut left = bytes;
+        let tag = u8::deserialize_reader(&mut left).map_err(malformed)?;
+        let mut rest = left;
+        let inner = |rest: &mut &[u8]| u64::deserialize_reader(rest).map_err(malformed);
+        let record = match tag {
+            2 => {
+                let epoch = inner(&mut rest)?;
+                let record = hedgerow_pbft::Record::decode(rest)?;
+                return Ok(Self::Inner(epoch, InnerRecord::Pbft(record)));
+            }
+            3 => {
+                let epoch = inner(&mut rest)?;
+                let record = hedgerow_abstract::Record::decode(rest)?;
+                return Ok(Self::Inner(epoch, InnerRecord::Abstract(record)));
+            }
+            0 => Self::Began(Epoch::deserialize_reader(&mut rest).map_err(malformed)?),
+            1 => {
+                let (epoch, slot, clients) =
+                    BorshDeserialize::deserialize_reader(&mut rest).map_err(malformed)?;
+                Self::Left {
+                    epoch,
+                    slot,
+                    clients,
+                }
+            }
+            _ => return Err(DecodeError::Malformed("no such record".to_string())),
+        };
+        if rest.is_empty() {
+            Ok(record)
+        } else {
+            Err(DecodeError::Malformed("trailing bytes".to_string()))
+        }
+    }
+}

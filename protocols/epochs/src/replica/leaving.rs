@@ -1,0 +1,255 @@
+//! From one epoch to the next. The word that an epoch is over is its ABORT: who says it has everything up to the last slot
+//! final. With 2f + 1 of them f + 1 correct ones have it, so whoever stays behind can learn it; until then this replica
+//! goes on taking part, so that the others get there.
+
+use alloc::{boxed::Box, sync::Arc};
+
+use bytes::Bytes;
+use hedgerow_base::{Digest, NodeId, Slot};
+use hedgerow_machine::Target;
+use hedgerow_ordering::Event;
+
+use super::{CatchUp, Ended, Out, Replica, Stage, Standing, others};
+use crate::{
+    hosted::{self, Told},
+    messages::{Epoch, Message, Name},
+    record::Record,
+};
+
+impl Replica {
+    /// Tells the application where this life begins.
+    pub(super) fn greet(&mut self, out: &mut Out) {
+        let epoch = match self.stage {
+            Stage::Ordering(_) => Some(self.epoch.number),
+            _ => None,
+        };
+        out.emit(Event::Epoch(epoch));
+    }
+
+    /// The application has executed the epoch's last slot, just now.
+    pub(super) fn on_end(&mut self, slot: Slot, next: u64, protocol: &Arc<str>) {
+        let (Stage::Ordering(inner) | Stage::Leaving(inner, _)) = &self.stage else {
+            return;
+        };
+        // Anything else is of an earlier epoch, or was rolled back before it was said.
+        if next != self.epoch.number.saturating_add(1) || inner.executed() != slot {
+            return;
+        }
+        let Ok(protocol) = Name::new(&**protocol) else {
+            return;
+        };
+        self.ended = Some(Ended {
+            next: Epoch {
+                number: next,
+                protocol,
+                base: slot,
+                state: self.executed_state,
+            },
+            clients: inner.table_at(slot),
+        });
+    }
+
+    /// What this replica can say of epochs.
+    fn word(&self) -> &Epoch {
+        self.over().map_or(&self.epoch, |ended| &ended.next)
+    }
+
+    /// The end of the epoch, once it is final.
+    fn over(&self) -> Option<&Ended> {
+        let ended = self.ended.as_ref();
+        ended.filter(|ended| ended.next.base <= self.finals)
+    }
+
+    /// Tells a member that is behind, now and then.
+    pub(super) fn show(&mut self, to: NodeId, out: &mut Out) {
+        let (now, spacing) = (self.now, self.config.retry / 4);
+        let recent = |last: &hedgerow_base::Time| last.plus(spacing) > now;
+        if self.shown.get(&to).is_some_and(recent) {
+            return;
+        }
+        self.shown.insert(to, now);
+        let message = Message::Standing {
+            epoch: self.word().clone(),
+            asks: false,
+        };
+        out.send_after(out.last(), Target::Node(to), message);
+    }
+
+    pub(super) fn on_standing(&mut self, from: NodeId, epoch: Epoch, asks: bool, out: &mut Out) {
+        if asks && self.word().number >= epoch.number && self.word().number > 0 {
+            self.show(from, out);
+        }
+        let known = self.heard.get(&from).map_or(0, |known| known.number);
+        if epoch.number >= known && epoch.number > 0 && from != self.me {
+            self.heard.insert(from, epoch);
+        }
+    }
+
+    /// The newest epoch after the present one that f + 1 replicas say is there: one of them is correct.
+    pub(super) fn believed(&self) -> Option<&Epoch> {
+        let same = |epoch: &&Epoch| self.heard.values().filter(|other| other == epoch).count();
+        let believed = self
+            .heard
+            .values()
+            .filter(|epoch| epoch.number > self.epoch.number && same(epoch) >= self.roster.weak());
+        believed.max_by_key(|epoch| epoch.number)
+    }
+
+    pub(super) fn drive_leaving(&mut self, out: &mut Out) {
+        match &self.stage {
+            Stage::Ordering(_) => self.drive_end(out),
+            Stage::Settling(standing, _) if self.stored >= standing.slot => self.settled(out),
+            Stage::CatchingUp(_) => {
+                // Where to? Who has gone on answers.
+                let due = self.again.is_none_or(|again| again <= self.now);
+                if self.believed().is_none() && due {
+                    self.ask(self.epoch.clone(), out);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn ask(&mut self, epoch: Epoch, out: &mut Out) {
+        self.again = Some(self.now.plus(self.config.retry));
+        let message = Message::Standing { epoch, asks: true };
+        out.send_after(out.last(), Target::Others, message);
+    }
+
+    fn drive_end(&mut self, out: &mut Out) {
+        if let Some(next) = self.over().map(|ended| ended.next.clone()) {
+            let others = self.heard.values();
+            let gone = others.filter(|epoch| epoch.number >= next.number).count();
+            if gone + 1 >= self.roster.quorum() {
+                self.leave(next, out);
+            } else if self.again.is_none_or(|again| again <= self.now) {
+                self.ask(next, out);
+            }
+            return;
+        }
+        self.again = None;
+        // Perhaps its own protocol gets there.
+        let Some(target) = self.believed().cloned() else {
+            self.behind = None;
+            return;
+        };
+        let since = *self.behind.get_or_insert(self.now);
+        if since.plus(self.config.retry) <= self.now {
+            self.leave(target, out);
+        }
+    }
+
+    fn leave(&mut self, target: Epoch, out: &mut Out) {
+        self.again = None;
+        self.behind = None;
+        let stage = core::mem::replace(&mut self.stage, Stage::Unable);
+        if let Stage::Ordering(inner) = stage {
+            self.stage = Stage::Leaving(inner, target);
+            out.emit_after(out.last(), Event::Epoch(None));
+        } else {
+            self.stage = stage;
+        }
+    }
+
+    /// The application has heard of the change, and answered all that it was told before.
+    pub(super) fn on_epoch_heard(&mut self, epoch: Option<u64>, out: &mut Out) {
+        match core::mem::replace(&mut self.stage, Stage::Unable) {
+            Stage::Leaving(inner, target) if epoch.is_none() => {
+                let standing = if let Some(ended) = self.over() {
+                    Standing {
+                        slot: ended.next.base,
+                        clients: ended.clients.clone(),
+                    }
+                } else {
+                    let slot = inner.finished();
+                    if inner.executed() > slot {
+                        out.emit_after(out.last(), Event::Rollback(slot));
+                    }
+                    let clients = inner.table_at(slot);
+                    Standing { slot, clients }
+                };
+                self.settle_at(standing, target, out);
+            }
+            Stage::Beginning(clients) if epoch == Some(self.epoch.number) => {
+                let last = out.last();
+                let inner = hosted::replica(
+                    &self.config,
+                    &self.keyring,
+                    &self.epoch,
+                    &clients,
+                    alloc::vec::Vec::new(),
+                    self.epoch.base,
+                    last,
+                );
+                if let Ok(inner) = inner {
+                    self.stage = Stage::Ordering(inner);
+                    let number = self.epoch.number;
+                    for (from, epoch, message) in core::mem::take(&mut self.early) {
+                        if epoch == number {
+                            self.tell(Told::Message(from, message), out);
+                        }
+                    }
+                }
+            }
+            stage => self.stage = stage,
+        }
+    }
+
+    pub(super) fn settle_at(&mut self, standing: Standing, target: Epoch, out: &mut Out) {
+        self.ended = None;
+        self.finals = standing.slot;
+        if self.stored < standing.slot {
+            out.emit_after(out.last(), Event::Stable(standing.slot));
+        }
+        self.stage = Stage::Settling(standing, target);
+        self.drive_leaving(out);
+    }
+
+    /// Everything up to here is the application's: no earlier record is needed.
+    fn settled(&mut self, out: &mut Out) {
+        let Stage::Settling(Standing { slot, clients }, target) =
+            core::mem::replace(&mut self.stage, Stage::Unable)
+        else {
+            return;
+        };
+        let lsn = out.persist(Record::Left {
+            epoch: self.epoch.number,
+            slot,
+            clients: clients.clone(),
+        });
+        self.release_when_durable(lsn, out);
+        if target.base == slot {
+            self.begin(target, clients, out);
+        } else {
+            self.catch_up(slot, &clients, out);
+        }
+    }
+
+    pub(super) fn catch_up(&mut self, slot: Slot, clients: &Bytes, out: &mut Out) {
+        self.stage = Stage::CatchingUp(Box::new(CatchUp::from(slot, clients, &self.config)));
+        self.drive_catch_up(out);
+    }
+
+    fn begin(&mut self, epoch: Epoch, clients: Bytes, out: &mut Out) {
+        let number = epoch.number;
+        self.epoch = epoch;
+        self.changes += 1;
+        self.changed = Some(self.now);
+        self.heard.retain(|_, epoch| epoch.number > number);
+        self.began = out.persist(Record::Began(self.epoch.clone()));
+        let message = Message::Standing {
+            epoch: self.epoch.clone(),
+            asks: false,
+        };
+        for to in others(&self.keyring) {
+            out.send_after(out.last(), to, message.clone());
+        }
+        out.emit_after(out.last(), Event::Epoch(Some(number)));
+        self.stage = Stage::Beginning(clients);
+    }
+
+    /// The application's state where it was told last.
+    pub(super) fn note_state(&mut self, state: Digest) {
+        self.executed_state = state;
+    }
+}

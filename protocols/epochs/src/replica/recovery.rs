@@ -1,0 +1,160 @@
+//! From the log to a replica in the epoch that it was in.
+
+use alloc::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+    vec::Vec,
+};
+
+use bytes::Bytes;
+use hedgerow_base::{Digest, Lsn, NodeId, Slot, Time};
+use hedgerow_clients::Clients;
+use hedgerow_crypto::Keyring;
+
+use super::{CatchUp, NOTHING, Replica, Stage, serve::Serve};
+use crate::{
+    Config, ConfigError, UnknownConsensus, hosted,
+    messages::{Epoch, Name},
+    record::{InnerRecord, Record},
+};
+
+/// Why a replica can't be built from its log.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RecoverError {
+    /// A bound of the configuration does not hold.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The keyring belongs to a member that is not a replica.
+    #[error("member {0} is not a validator of this network")]
+    NotReplica(NodeId),
+    /// The members have voted for a protocol that this version does not have.
+    #[error("the members' vote: {0}; install a version that has it")]
+    Consensus(#[from] UnknownConsensus),
+    /// The epoch's protocol can't go on from its records.
+    #[error(transparent)]
+    Pbft(#[from] hedgerow_pbft::RecoverError),
+    /// The same, for a composition.
+    #[error(transparent)]
+    Abstract(#[from] hedgerow_abstract::RecoverError),
+    /// The application has less than the log builds on.
+    #[error(
+        "the application has executed slots up to {executed} only, but the log begins after slot {log}: delete the log \
+         and the application's data, and the validator rejoins from its peers"
+    )]
+    ApplicationBehind {
+        /// The last slot that the application has executed.
+        executed: Slot,
+        /// Where the log begins.
+        log: Slot,
+    },
+    /// A record contradicts others or can't be read.
+    #[error(
+        "the record at {0} is corrupt: restore the disk, or delete the log and the application's data"
+    )]
+    Corrupt(Lsn),
+}
+
+/// What the log says, read in order.
+#[derive(Default)]
+struct Story {
+    began: Option<(Lsn, Epoch)>,
+    left: Option<(u64, Slot, Bytes)>,
+    inner: Vec<(u64, Lsn, InnerRecord)>,
+    last: Lsn,
+}
+
+impl Story {
+    fn read(&mut self, lsn: Lsn, record: Record) {
+        self.last = lsn;
+        match record {
+            Record::Began(epoch) => self.began = Some((lsn, epoch)),
+            Record::Left {
+                epoch,
+                slot,
+                clients,
+            } => self.left = Some((epoch, slot, clients)),
+            Record::Inner(epoch, record) => self.inner.push((epoch, lsn, record)),
+        }
+    }
+}
+
+impl Replica {
+    /// The replica whose log holds `records`, oldest first, each with its position; the outbox that it is stepped with
+    /// must begin after `last`, the position of the last record ever written. `executed` is the last slot that the
+    /// application has executed and kept, which is final, and `state` its state after that.
+    ///
+    /// # Errors
+    /// When the log and the application do not fit together.
+    pub fn recover(
+        config: Config,
+        keyring: Arc<Keyring>,
+        records: impl IntoIterator<Item = (Lsn, Record)>,
+        last: Lsn,
+        (executed, state): (Slot, Digest),
+    ) -> Result<Self, RecoverError> {
+        config.check()?;
+        if !keyring.roster().contains(keyring.me()) {
+            return Err(RecoverError::NotReplica(keyring.me()));
+        }
+        let mut story = Story::default();
+        for (lsn, record) in records {
+            story.read(lsn, record);
+        }
+        let first = Epoch {
+            number: 0,
+            protocol: Name::new(config.first.name()).unwrap_or_default(),
+            base: Slot::ZERO,
+            state: NOTHING,
+        };
+        let (began, epoch) = story.began.unwrap_or((Lsn::ZERO, first));
+        let none = Clients::new(config.pbft.client_window, config.pbft.client_reply_bytes);
+        let (mut left, mut slot, mut clients) = (None, Slot::ZERO, none.encode_plain());
+        if let Some((number, at, table)) = story.left {
+            (left, slot, clients) = (Some(number), at, table);
+        }
+        if executed < slot.max(epoch.base) {
+            let log = slot.max(epoch.base);
+            return Err(RecoverError::ApplicationBehind { executed, log });
+        }
+        let stage = if left.is_some_and(|number| number >= epoch.number) {
+            Stage::CatchingUp(alloc::boxed::Box::new(CatchUp::from(
+                slot, &clients, &config,
+            )))
+        } else {
+            let records = story.inner.into_iter();
+            let records = records.filter(|(number, ..)| *number == epoch.number);
+            let records = records.map(|(_, lsn, record)| (lsn, record)).collect();
+            let inner =
+                hosted::replica(&config, &keyring, &epoch, &clients, records, executed, last)?;
+            Stage::Ordering(inner)
+        };
+        Ok(Self {
+            roster: keyring.roster(),
+            me: keyring.me(),
+            now: Time::ZERO,
+            finals: match stage {
+                Stage::Ordering(_) => epoch.base,
+                _ => slot,
+            },
+            epoch,
+            stage,
+            ended: None,
+            greeted: false,
+            stored: executed,
+            executed_state: state,
+            began,
+            release: None,
+            heard: BTreeMap::new(),
+            shown: BTreeMap::new(),
+            behind: None,
+            again: None,
+            early: VecDeque::new(),
+            serve: Serve::default(),
+            changes: 0,
+            changed: None,
+            effects: Vec::new(),
+            config,
+            keyring,
+        })
+    }
+}
