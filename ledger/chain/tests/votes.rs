@@ -6,30 +6,10 @@ use common::*;
 use hedgerow_base::{Height, NodeId, Slot, Time};
 use hedgerow_chain::{Answer, Epoch, Ledger, MAX_OPEN_VOTES, ProtocolSummary, Query};
 use hedgerow_kv::{KvStore, MemoryStore};
-use hedgerow_records::{
-    Algorithm, Receipt, Rejection, SignedVote, Transaction, VERSION, Vote, proposal_id,
-};
+use hedgerow_records::{Algorithm, Receipt, Rejection, SignedVote, Transaction, Vote, proposal_id};
 
 fn ledger() -> Ledger<MemoryStore> {
     Ledger::open(MemoryStore::new(), genesis()).unwrap()
-}
-
-fn ballot(validator: u32, epoch: u64, protocol: &str) -> Vote {
-    Vote {
-        version: VERSION,
-        genesis: genesis().digest(),
-        epoch,
-        protocol: protocol.parse().unwrap(),
-        validator: NodeId(validator),
-    }
-}
-
-fn signed(vote: &Vote, signer: u32) -> Vec<u8> {
-    Transaction::Vote(vote.sign(&member(signer))).to_bytes()
-}
-
-fn vote(validator: u32, epoch: u64, protocol: &str) -> Vec<u8> {
-    signed(&ballot(validator, epoch, protocol), validator)
 }
 
 /// How many votes there are, and the epoch that began.
