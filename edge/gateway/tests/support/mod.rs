@@ -25,7 +25,7 @@ use hedgerow_gateway::{
 };
 use hedgerow_kv::MemoryStore;
 use hedgerow_proofs::{Attestation, TrustRoot};
-use hedgerow_records::{Algorithm, Bundle, DeviceId, Name, Receipt};
+use hedgerow_records::{Algorithm, Bundle, DeviceId, Name, Receipt, Transaction, VERSION, Vote};
 use hedgerow_signer::{DeviceKey, RecordBuilder, reading, register};
 use hedgerow_wire::{Blob, List};
 use tokio::sync::watch;
@@ -161,6 +161,19 @@ impl Fake {
         transaction.to_bytes().into()
     }
 
+    /// A validator's vote, as a transaction.
+    pub fn vote(&self, validator: u32, epoch: u64, protocol: &str) -> Bytes {
+        let vote = Vote {
+            version: VERSION,
+            genesis: genesis().digest(),
+            epoch,
+            protocol: protocol.parse().unwrap(),
+            validator: NodeId(validator),
+        };
+        let signed = vote.sign(&self.keys[validator as usize]);
+        Transaction::Vote(signed).to_bytes().into()
+    }
+
     /// How many readings the stream has.
     pub fn length(&self, stream: &str) -> u64 {
         match self
@@ -214,11 +227,14 @@ impl Network for Fake {
             network: NETWORK,
             name: "test".into(),
             node: "gateway".into(),
-            members: vec![MemberStatus {
-                name: "v0".into(),
-                role: "validator".into(),
-                ..MemberStatus::default()
-            }],
+            members: (0..4)
+                .map(|id| MemberStatus {
+                    id,
+                    name: format!("v{id}"),
+                    role: "validator".into(),
+                    ..MemberStatus::default()
+                })
+                .collect(),
             head_height: head,
             attested_height: head,
             view: 0,
