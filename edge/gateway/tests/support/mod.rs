@@ -74,12 +74,17 @@ pub fn genesis() -> Genesis {
 
 impl Fake {
     pub fn new() -> Arc<Self> {
-        let ledger = Ledger::open(MemoryStore::new(), genesis()).unwrap();
+        Self::of(genesis(), (0..5).map(key).collect())
+    }
+
+    /// Of any network, given its members' keys.
+    pub fn of(genesis: Genesis, keys: Vec<SigningKey>) -> Arc<Self> {
+        let ledger = Ledger::open(MemoryStore::new(), genesis).unwrap();
         let attestations = Attestations::new(ledger.trust_root().clone());
         Arc::new(Self {
             ledger: Mutex::new(ledger),
             attestations: Mutex::new(attestations),
-            keys: (0..5).map(key).collect(),
+            keys,
             slot: AtomicU64::new(1),
             stalled: watch::Sender::new(false),
             requests: AtomicU64::new(0),
@@ -165,7 +170,7 @@ impl Fake {
     pub fn vote(&self, validator: u32, epoch: u64, protocol: &str) -> Bytes {
         let vote = Vote {
             version: VERSION,
-            genesis: genesis().digest(),
+            genesis: self.ledger().genesis().digest(),
             epoch,
             protocol: protocol.parse().unwrap(),
             validator: NodeId(validator),
@@ -217,20 +222,22 @@ impl Network for Fake {
     }
 
     fn status(&self) -> NetworkStatus {
-        let head = self.ledger().head().header.height.0;
+        let ledger = self.ledger();
+        let (head, genesis) = (ledger.head().header.height.0, ledger.genesis());
         let stalled = *self.stalled.borrow();
         NetworkStatus {
             consensus: "pbft".into(),
             protocol: "pbft".into(),
             switched_ms: None,
             switch_cause: None,
-            network: NETWORK,
-            name: "test".into(),
+            network: genesis.network,
+            name: genesis.name.clone(),
             node: "gateway".into(),
-            members: (0..4)
-                .map(|id| MemberStatus {
+            members: (0..)
+                .zip(&genesis.validators)
+                .map(|(id, validator)| MemberStatus {
                     id,
-                    name: format!("v{id}"),
+                    name: validator.name.clone(),
                     role: "validator".into(),
                     ..MemberStatus::default()
                 })
