@@ -4,7 +4,7 @@ use std::{
 };
 
 use hedgerow_base::Digest;
-use hedgerow_records::{Receipt, Rejection, SignedRecord, Transaction};
+use hedgerow_records::{Receipt, Rejection, SignedRecord, SignedVote, Transaction};
 use serde_json::{Map, Value, json};
 use tokio::sync::oneshot;
 
@@ -101,15 +101,17 @@ pub(crate) fn id_text(id: &Digest) -> String {
     format!("0x{id}")
 }
 
-/// What a record says about itself, for messages about it.
+/// What a record or a vote says about itself, for messages about it.
 pub(crate) fn describe(transaction: &[u8]) -> Map<String, Value> {
     let mut fields = Map::new();
     fields.insert(
         "id".into(),
         id_text(&Transaction::digest(transaction)).into(),
     );
-    if let Ok(Transaction::Record(signed)) = Transaction::from_bytes(transaction) {
-        describe_record(&signed, &mut fields);
+    match Transaction::from_bytes(transaction) {
+        Ok(Transaction::Record(signed)) => describe_record(&signed, &mut fields),
+        Ok(Transaction::Vote(signed)) => describe_vote(&signed, &mut fields),
+        Ok(Transaction::Register(_)) | Err(_) => {}
     }
     fields
 }
@@ -131,6 +133,12 @@ fn describe_record(signed: &SignedRecord, fields: &mut Map<String, Value>) {
     }
 }
 
+fn describe_vote(signed: &SignedVote, fields: &mut Map<String, Value>) {
+    let Ok(vote) = signed.vote() else { return };
+    fields.insert("protocol".into(), vote.protocol.as_str().into());
+    fields.insert("epoch".into(), vote.epoch.into());
+}
+
 /// Adds the outcome to a message about a transaction.
 pub(crate) fn add_outcome(fields: &mut Map<String, Value>, outcome: &Outcome) {
     let (status, more) = match outcome {
@@ -149,6 +157,18 @@ pub(crate) fn add_outcome(fields: &mut Map<String, Value>, outcome: &Outcome) {
             json!({
                 "block": height.0, "position": first_position, "appended": appended, "duplicates": duplicates,
                 "stream_id": format!("0x{stream}"),
+            }),
+        ),
+        Outcome::Final(Receipt::Voted {
+            proposal,
+            height,
+            votes,
+            needed,
+            began,
+        }) => (
+            "final",
+            json!({
+                "proposal": id_text(proposal), "block": height.0, "votes": votes, "needed": needed, "began": began,
             }),
         ),
         Outcome::Final(Receipt::Rejected { reason }) => (
@@ -179,5 +199,11 @@ pub(crate) const fn rejection_code(rejection: &Rejection) -> &'static str {
         Rejection::NameTaken { .. } => "name-taken",
         Rejection::AlreadyRegistered { .. } => "already-registered",
         Rejection::BadPublicKey { .. } => "bad-public-key",
+        Rejection::WrongGenesis { .. } => "wrong-genesis",
+        Rejection::NotAValidator { .. } => "not-a-validator",
+        Rejection::WrongEpoch { .. } => "wrong-epoch",
+        Rejection::EpochJustBegan { .. } => "epoch-just-began",
+        Rejection::OrdersAlready { .. } => "orders-already",
+        Rejection::TooManyVotes { .. } => "too-many-votes",
     }
 }

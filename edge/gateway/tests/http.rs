@@ -8,7 +8,7 @@ use hedgerow_gateway::HttpOnly;
 use hedgerow_proofs::Proof;
 use hedgerow_records::Algorithm;
 use hedgerow_wire::decode;
-use serde_json::Value;
+use serde_json::{Value, json};
 use support::{Fake, config, device, record, start, until};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -194,6 +194,73 @@ async fn a_record_in_and_everything_about_it_out() {
     );
     let openapi = ask(at, "GET", "/openapi.json", b"").await.json();
     assert_eq!(openapi["openapi"], "3.1.0");
+    gateway.shutdown().await;
+}
+
+#[tokio::test]
+async fn validators_vote_for_another_protocol() {
+    let (dir, network) = (tempfile::tempdir().unwrap(), Fake::new());
+    let gateway = start(&config(), dir.path(), &network).await;
+    let at = gateway.addresses().http.unwrap();
+    let vote = async |validator, epoch, protocol| {
+        let transaction = network.vote(validator, epoch, protocol);
+        ask(at, "POST", "/transactions?wait=final", &transaction).await
+    };
+    let before = ask(at, "GET", "/protocol", b"").await.json();
+    let first = json!({"number": 0, "protocol": "pbft", "base_slot": 0, "block": 0, "time_ms": 1_700_000_000_000_u64});
+    assert_eq!(
+        before,
+        json!({"epoch": first, "epochs": [first], "proposals": []})
+    );
+
+    let done = vote(0, 0, "aliph").await;
+    assert_eq!(done.status, 200, "{}", done.text());
+    let done = done.json();
+    for (field, value) in [
+        ("status", json!("final")),
+        ("protocol", json!("aliph")),
+        ("epoch", json!(0)),
+        ("block", json!(1)),
+        ("votes", json!(1)),
+        ("needed", json!(3)),
+        ("began", Value::Null),
+    ] {
+        assert_eq!(done[field], value, "{field} of {done}");
+    }
+    let again = vote(0, 0, "aliph").await;
+    assert_eq!((again.status, &again.json()["votes"]), (200, &1.into()));
+    vote(2, 0, "aliph").await;
+    let open = ask(at, "GET", "/protocol", b"").await.json()["proposals"].clone();
+    let voters = json!([{"id": 0, "name": "v0"}, {"id": 2, "name": "v2"}]);
+    assert_eq!(
+        open,
+        json!([{"id": done["proposal"], "protocol": "aliph", "epoch": 0, "voters": voters, "needed": 3, "missing": 1}])
+    );
+
+    vote(4, 0, "aliph").await.problem(403, "not-a-validator");
+    vote(1, 1, "aliph").await.problem(409, "wrong-epoch");
+    vote(1, 0, "pbft").await.problem(409, "orders-already");
+    let mut forged = network.vote(1, 0, "aliph").to_vec();
+    *forged.last_mut().unwrap() ^= 1;
+    let refused = ask(at, "POST", "/transactions?wait=final", &forged).await;
+    refused.problem(403, "bad-signature");
+    let cut = ask(at, "POST", "/transactions", &forged[..40]).await;
+    cut.problem(400, "malformed");
+
+    let last = vote(3, 0, "aliph").await.json();
+    assert_eq!(
+        (&last["votes"], &last["began"]),
+        (&3.into(), &1.into()),
+        "{last}"
+    );
+    let after = ask(at, "GET", "/protocol", b"").await.json();
+    assert_eq!(
+        (&after["epoch"]["number"], &after["epoch"]["protocol"]),
+        (&1.into(), &"aliph".into())
+    );
+    assert_eq!(after["epoch"]["block"], last["block"]);
+    assert_eq!(after["epochs"].as_array().unwrap().len(), 2);
+    assert_eq!(after["proposals"], json!([]));
     gateway.shutdown().await;
 }
 

@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use hedgerow_base::NodeId;
-use hedgerow_chain::Genesis;
+use hedgerow_chain::{Genesis, Seat};
 use hedgerow_crypto::SigningKey;
 use hedgerow_node::{NodeConfig, SecretKeys, read_genesis};
-use hedgerow_records::{Description, DevicePublicKey, Name, Transaction};
+use hedgerow_records::{Description, DevicePublicKey, Name, Transaction, VERSION, Vote};
 
 /// A member's key, and the network that it belongs to.
 pub(crate) struct Voice {
@@ -28,6 +28,39 @@ impl Voice {
             me,
             key: keys.signing(),
         })
+    }
+
+    /// The member's name.
+    pub(crate) fn name(&self) -> &str {
+        self.genesis
+            .member(self.me)
+            .map_or("?", |(_, member)| member.name.as_str())
+    }
+
+    /// The names of all validators.
+    pub(crate) fn validators(&self) -> impl Iterator<Item = &str> {
+        self.genesis
+            .validators
+            .iter()
+            .map(|member| member.name.as_str())
+    }
+
+    /// This validator's vote, in that epoch, that `protocol` order in the next one.
+    pub(crate) fn vote(&self, epoch: u64, protocol: &str) -> Result<Transaction> {
+        if !matches!(self.genesis.member(self.me), Some((Seat::Validator, _))) {
+            bail!(
+                "{} is a gateway, and only validators vote: name a validator's config with --member",
+                self.name()
+            );
+        }
+        let vote = Vote {
+            version: VERSION,
+            genesis: self.genesis.digest(),
+            epoch,
+            protocol: protocol.parse()?,
+            validator: self.me,
+        };
+        Ok(Transaction::Vote(vote.sign(&self.key)))
     }
 
     /// The registration of a device, signed by this member.

@@ -1,55 +1,20 @@
 //! The program as its user sees it: what it prints, writes and answers.
 
+mod common;
+
 use std::{
     fs,
     io::{BufRead, BufReader, Write},
     net::TcpListener,
-    path::Path,
-    process::{Command, Output, Stdio},
     thread,
 };
+
+use common::{bad, good, hedgerow, json_of, text};
 
 use hedgerow_chain::Genesis;
 use hedgerow_node::{NodeConfig, SecretKeys};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-
-fn hedgerow(dir: &Path, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_hedgerow"))
-        .args(arguments)
-        .current_dir(dir)
-        .env_remove("HEDGEROW_NODE")
-        .stdin(Stdio::null())
-        .output()
-        .unwrap()
-}
-
-/// What it says when it succeeds.
-fn good(dir: &Path, arguments: &[&str]) -> String {
-    let output = hedgerow(dir, arguments);
-    assert!(
-        output.status.success(),
-        "{arguments:?}: {}",
-        text(&output.stderr)
-    );
-    text(&output.stdout)
-}
-
-/// What it says when it ends with this code.
-fn bad(dir: &Path, code: i32, arguments: &[&str]) -> String {
-    let output = hedgerow(dir, arguments);
-    let said = text(&output.stdout) + &text(&output.stderr);
-    assert_eq!(output.status.code(), Some(code), "{arguments:?}: {said}");
-    said
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8(bytes.to_vec()).unwrap()
-}
-
-fn json_of(text: &str) -> Value {
-    serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
-}
 
 fn folder() -> TempDir {
     tempfile::tempdir().unwrap()
@@ -419,6 +384,36 @@ fn status_names_the_cause_and_has_an_exit_code() {
 }
 
 #[test]
+fn what_orders_is_said_even_when_nobody_says_what_is_voted_for() {
+    let dir = folder();
+    let (url, asked) = node(4, |request| {
+        if request.starts_with("GET /status") {
+            let network = json!({"consensus": "pbft", "protocol": "pbft", "view": 3});
+            (200, json!({ "network": network }))
+        } else {
+            let detail = "the network does not answer: need 3";
+            (
+                503,
+                json!({"code": "network-unavailable", "detail": detail}),
+            )
+        }
+    });
+    let output = hedgerow(dir.path(), &["protocol", "--node", &url]);
+    assert!(output.status.success());
+    assert_eq!(
+        text(&output.stdout),
+        "pbft, view 3, since the start of this node\n"
+    );
+    assert!(text(&output.stderr).contains("not known: the network does not answer: need 3"));
+    let told = json_of(&good(dir.path(), &["protocol", "--json", "--node", &url]));
+    assert_eq!(
+        (&told["number"], &told["epoch"], &told["proposals"]),
+        (&3.into(), &Value::Null, &Value::Null)
+    );
+    assert_eq!(asked.join().unwrap()[..2], ["GET /status", "GET /protocol"]);
+}
+
+#[test]
 fn nobody_there_is_said_with_the_mend() {
     let dir = folder();
     let said = bad(
@@ -533,7 +528,8 @@ fn what_is_no_proof_is_refused() {
 fn every_promised_command_teaches() {
     let dir = folder();
     for command in [
-        "devnet", "init", "node", "status", "get", "prove", "verify", "export", "bench", "sim",
+        "devnet", "init", "node", "status", "protocol", "get", "prove", "verify", "export",
+        "bench", "sim",
     ] {
         let said = good(dir.path(), &[command, "--help"]);
         assert!(said.contains("Example"), "{command} has no example: {said}");
@@ -541,6 +537,13 @@ fn every_promised_command_teaches() {
     for command in ["new", "register", "send"] {
         let said = good(dir.path(), &["device", command, "--help"]);
         assert!(said.contains("Examples:"), "{command}: {said}");
+    }
+    for command in ["propose", "approve"] {
+        let said = good(dir.path(), &["protocol", command, "--help"]);
+        assert!(
+            said.contains("Examples:") && said.contains("Exit codes:"),
+            "{command}: {said}"
+        );
     }
     assert!(bad(dir.path(), 2, &["sim", "--seeds", "5"]).contains("A..B"));
     assert!(bad(dir.path(), 2, &["devnet", "--rate=-1"]).contains("--rate"));

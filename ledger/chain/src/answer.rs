@@ -126,6 +126,7 @@ impl<S: KvStore> Ledger<S> {
                 Proved::NotFound => not_found(format!("reading {sequence} of {stream}")),
                 Proved::NotYetFinal { certified } => Answer::NotYetFinal { certified },
             },
+            Query::Protocol => self.protocol_summary()?,
         })
     }
 

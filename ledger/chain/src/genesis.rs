@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use alloy_primitives::keccak256;
 use borsh::{BorshDeserialize, BorshSerialize};
 use hedgerow_base::{Digest, NodeId, NodeSet, Roster};
-use hedgerow_records::Name;
+use hedgerow_records::{Name, ProtocolName};
 use hedgerow_wire::encode;
 use serde::{Deserialize, Serialize};
 
@@ -159,10 +159,10 @@ impl Genesis {
                 "have one validator at least (4 stand one failure), 128 members at most",
             );
         }
-        if self.ordering.consensus.is_empty() {
+        if let Err(error) = ProtocolName::new(self.ordering.consensus.as_str()) {
             return wrong(
                 "ordering.consensus",
-                "it is empty",
+                error.to_string(),
                 "name a protocol, such as \"pbft\"",
             );
         }

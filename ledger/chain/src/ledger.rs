@@ -7,7 +7,7 @@ use hedgerow_kv::{KvStore, StoreError};
 use hedgerow_merkle::{NodeAddress, ProveError, Range};
 use hedgerow_proofs::{Certificate, Header, MAX_HEADER, TrustRoot, layout::STREAMS_ADDRESS};
 use hedgerow_state::{Account, LoadError, State, View, Writes};
-use hedgerow_streams::{BlockContext, Streams};
+use hedgerow_streams::{BlockContext, Epoch, Network, Streams};
 use hedgerow_wire::{Blob, List, decode, encode};
 
 use crate::{
@@ -134,6 +134,17 @@ impl Genesis {
         (header, state)
     }
 
+    /// How the order begins.
+    pub(crate) fn first_epoch(&self) -> Epoch {
+        Epoch {
+            number: 0,
+            protocol: self.ordering.consensus.clone(),
+            base: Slot::ZERO,
+            height: Height::ZERO,
+            time: Time::from_millis(self.time),
+        }
+    }
+
     /// What a verifier must know of the network.
     ///
     /// # Errors
@@ -183,7 +194,13 @@ impl<S: KvStore> Ledger<S> {
             .iter()
             .chain(&genesis.gateways)
             .map(|member| VerifyingKey(member.key));
-        let streams = Streams::new(genesis.network, members.collect());
+        let streams = Streams::new(Network {
+            number: genesis.network,
+            genesis: digest,
+            validators: genesis.roster()?,
+            members: members.collect(),
+            first_epoch: genesis.first_epoch(),
+        });
         let recent = VecDeque::from([(stable.header.height, stable.hash, stable.state.clone())]);
         let certificate = store.get(META, META_CERTIFICATE)?;
         let (layers, certified) = (Vec::new(), None);
@@ -243,6 +260,11 @@ impl<S: KvStore> Ledger<S> {
         }
     }
 
+    /// The genesis' digest.
+    pub(crate) const fn digest(&self) -> &Digest {
+        &self.digest
+    }
+
     pub(crate) fn tip(&self) -> &Tip {
         self.layers.last().map_or(&self.stable, |layer| &layer.tip)
     }
@@ -293,6 +315,7 @@ impl<S: KvStore> Ledger<S> {
         let block = BlockContext {
             height,
             time: block_time,
+            slot,
         };
         let view = View::new(&self.store, self.layers.iter().map(|layer| &layer.writes));
         let executed =

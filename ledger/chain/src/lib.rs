@@ -16,6 +16,7 @@
 mod answer;
 mod attestations;
 mod batch;
+mod epochs;
 mod genesis;
 mod ledger;
 mod prove;
@@ -25,12 +26,15 @@ mod tables;
 
 pub use attestations::{Attestations, MAX_KEPT, Refused};
 pub use batch::{Batch, Executed, Request};
+pub use hedgerow_streams::{Epoch, MAX_OPEN_VOTES};
+
+pub use epochs::MAX_PROPOSALS;
 pub use genesis::{Genesis, GenesisError, Member, OptionValue, Ordering, Seat};
 pub use ledger::{Head, Ledger, OpenError};
 pub use prove::{HistoryNodes, Proved};
 pub use query::{
-    Answer, BlockSummary, DeviceRef, DeviceSummary, HeadSummary, MAX_PAGE, Query, RecordedReading,
-    StreamSummary,
+    Answer, BlockSummary, DeviceRef, DeviceSummary, EpochSummary, HeadSummary, MAX_PAGE,
+    ProposalSummary, ProtocolSummary, Query, RecordedReading, StreamSummary,
 };
 pub use recall::Recalled;
 pub use tables::tables;

@@ -1,10 +1,12 @@
 use borsh::{BorshDeserialize, BorshSerialize};
-use hedgerow_base::{Digest, Height, Slot};
+use hedgerow_base::{Digest, Height, NodeSet, Slot};
 use hedgerow_proofs::MAX_PROOF;
 use hedgerow_records::{
-    Description, DeviceId, DevicePublicKey, Name, Reading, StreamId, StreamName,
+    Description, DeviceId, DevicePublicKey, Name, ProtocolName, Reading, StreamId, StreamName,
 };
 use hedgerow_wire::{Blob, DecodeError, List, Text, decode, encode};
+
+use crate::MAX_PROPOSALS;
 
 /// How many items one answer lists at most; an answer may have fewer than asked for, to stay small.
 pub const MAX_PAGE: usize = 1000;
@@ -66,6 +68,8 @@ pub enum Query {
         /// Its number.
         sequence: u64,
     },
+    /// Which protocol orders, since when, and what is voted for. [`Answer::Protocol`].
+    Protocol,
 }
 
 impl Query {
@@ -182,6 +186,43 @@ pub struct RecordedReading {
     pub record: Digest,
 }
 
+/// A stretch of the order that one protocol decides.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct EpochSummary {
+    /// Its number, from 0.
+    pub number: u64,
+    /// Its protocol.
+    pub protocol: ProtocolName,
+    /// The slot in which it was decided; 0 for epoch 0.
+    pub base: Slot,
+    /// The block in which it was decided; 0 for epoch 0.
+    pub height: Height,
+    /// That block's time: milliseconds since the Unix epoch.
+    pub time: u64,
+}
+
+/// A protocol that validators want for the next epoch.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct ProposalSummary {
+    /// Its identifier: [`proposal_id`](hedgerow_records::proposal_id) in the newest epoch.
+    pub id: Digest,
+    /// The protocol.
+    pub protocol: ProtocolName,
+    /// The validators that have voted for it.
+    pub voters: NodeSet,
+}
+
+/// Which protocol orders, and which others are voted for.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct ProtocolSummary {
+    /// The epochs in order, the present one last; only the newest [`MAX_PAGE`].
+    pub epochs: List<EpochSummary, MAX_PAGE>,
+    /// The open proposals of the present epoch, in the order in which they were made.
+    pub proposals: List<ProposalSummary, MAX_PROPOSALS>,
+    /// How many votes begin the next epoch: a quorum of the validators.
+    pub needed: u32,
+}
+
 /// What the ledger says to a [`Query`].
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub enum Answer {
@@ -212,6 +253,8 @@ pub enum Answer {
     },
     /// The bytes are not a query.
     Malformed,
+    /// To [`Query::Protocol`].
+    Protocol(ProtocolSummary),
 }
 
 impl Answer {

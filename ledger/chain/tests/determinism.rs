@@ -5,16 +5,17 @@ mod common;
 use bytes::Bytes;
 use common::*;
 use hedgerow_base::{Digest, Height, Time};
-use hedgerow_chain::{Answer, Ledger, OpenError, Query};
+use hedgerow_chain::{Answer, Epoch, Ledger, OpenError, Query};
 use hedgerow_kv::{KvStore, MemoryStore};
 use hedgerow_records::Algorithm;
 use proptest::prelude::*;
 
-/// What a block has: readings of one of three devices, repetitions and nonsense among them.
+/// What a block has: readings of one of three devices and votes, repetitions and nonsense among them.
 #[derive(Clone, Debug)]
 enum Item {
     Register(u8),
     Record(u8, u8, Vec<(u8, bool)>),
+    Vote(u32, u64, u8),
     Garbage(Vec<u8>),
 }
 
@@ -23,6 +24,8 @@ fn item() -> impl Strategy<Value = Item> {
         1 => (0..4_u8).prop_map(Item::Register),
         5 => (0..4_u8, 0..2_u8, prop::collection::vec((0..12_u8, prop::bool::weighted(0.95)), 1..4))
             .prop_map(|(device, stream, readings)| Item::Record(device, stream, readings)),
+        // Few names, so that many a vote decides; some are of an epoch that is not the present one.
+        3 => (0..5_u32, 0..2_u64, 0..2_u8).prop_map(|(who, epoch, name)| Item::Vote(who, epoch, name)),
         1 => prop::collection::vec(any::<u8>(), 0..20).prop_map(Item::Garbage),
     ]
 }
@@ -44,6 +47,7 @@ fn request(items: &[Item]) -> Bytes {
                 .collect();
             record(&key(*n), ["x", "y"][*stream as usize], &readings)
         }
+        Item::Vote(who, epoch, name) => vote(*who, *epoch, ["aliph", "pbft"][*name as usize]),
         Item::Garbage(bytes) => bytes.clone(),
     }))
 }
@@ -60,15 +64,15 @@ fn open(store: MemoryStore) -> Ledger<MemoryStore> {
 }
 
 /// Each block stable at once.
-fn straight(requests: &[Bytes]) -> (Vec<Digest>, Ledger<MemoryStore>) {
+fn straight(requests: &[Bytes]) -> (Vec<(Digest, Epoch)>, Ledger<MemoryStore>) {
     let mut ledger = open(MemoryStore::new());
-    let mut hashes = vec![ledger.head().hash];
+    let mut heads = vec![(ledger.head().hash, ledger.epoch().unwrap())];
     for request in requests {
         let executed = execute(&mut ledger, std::slice::from_ref(request));
         ledger.stable(executed.header.height).unwrap();
-        hashes.push(executed.hash);
+        heads.push((executed.hash, ledger.epoch().unwrap()));
     }
-    (hashes, ledger)
+    (heads, ledger)
 }
 
 proptest! {
@@ -79,7 +83,7 @@ proptest! {
         steps in prop::collection::vec((0..5_u8, any::<prop::sample::Index>()), 0..40),
     ) {
         let requests: Vec<_> = blocks.iter().map(|items| request(items)).collect();
-        let (hashes, reference) = straight(&requests);
+        let (heads, reference) = straight(&requests);
 
         // A ledger that stumbles: runs ahead, rolls back, syncs late, loses power.
         let mut ledger = open(MemoryStore::new());
@@ -89,7 +93,7 @@ proptest! {
             match step {
                 0 | 1 => if let Some(request) = requests.get(height as usize) {
                     let executed = execute(&mut ledger, std::slice::from_ref(request));
-                    prop_assert_eq!(executed.hash, hashes[height as usize + 1]);
+                    prop_assert_eq!(executed.hash, heads[height as usize + 1].0);
                 },
                 2 => ledger.stable(Height(stable + at.index((height - stable) as usize + 1) as u64)).unwrap(),
                 3 => ledger.rollback(Height(stable + at.index((height - stable) as usize + 1) as u64)),
@@ -101,7 +105,7 @@ proptest! {
                 }
             }
             let head = ledger.head();
-            prop_assert_eq!(head.hash, hashes[head.header.height.0 as usize]);
+            prop_assert_eq!(&(head.hash, ledger.epoch().unwrap()), &heads[head.header.height.0 as usize]);
             if at.index(3) == 0 {
                 ledger.sync().unwrap();
             }
@@ -130,7 +134,7 @@ proptest! {
             prop_assert_eq!(all(&ledger), all(&replayed), "table {}", table);
         }
         for height in 0..=ledger.head().header.height.0 {
-            prop_assert_eq!(ledger.header(Height(height)).unwrap().unwrap().hash(), hashes[height as usize]);
+            prop_assert_eq!(ledger.header(Height(height)).unwrap().unwrap().hash(), heads[height as usize].0);
         }
     }
 }

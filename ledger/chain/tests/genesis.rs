@@ -82,7 +82,7 @@ fn refusals_name_the_key_and_the_mend() {
         (
             "\"consensus\": \"pbft\"",
             "\"consensus\": \"\"",
-            "genesis: `ordering.consensus`: it is empty; name",
+            "genesis: `ordering.consensus`: a protocol's name has 1 to 32 characters, this one has 0 bytes; name",
         ),
         (
             "\"checkpoint_interval\": 128",

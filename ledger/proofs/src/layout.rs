@@ -15,12 +15,36 @@
 //! - `sequences` is keccak256 over the intervals of sequence numbers that the stream has, in ascending order, first and
 //!   last of each, 8 bytes each, big-endian;
 //! - `registration` is keccak256 of the encoding of the device's [`Registration`](hedgerow_records::Registration).
+//!
+//! And where the account of the order, which the first vote makes, keeps what:
+//!
+//! ```solidity
+//! contract Order {
+//!     struct Epoch { bytes32 protocol; uint64 base; uint64 height; uint64 time; }   // the second slot packed from the right
+//!     struct Proposal { bytes32 protocol; uint128 voters; }
+//!     Epoch[] epochs;         // slot 0; those after the genesis' one: epochs[i] has the number i + 1
+//!     Proposal[] proposals;   // slot 1; those of the newest epoch
+//! }
+//! ```
+//!
+//! - `protocol` is the name's bytes, then zeros;
+//! - `base` is the slot in which the epoch was decided, `height` and `time` (milliseconds) are those of its block;
+//! - `voters` has a bit for each validator, the lowest for validator 0.
 
 use alloy_primitives::{Address, U256, address, keccak256};
 use hedgerow_records::{DeviceId, Name, StreamId};
 
 /// The account of the streams ("HG").
 pub const STREAMS_ADDRESS: Address = address!("0000000000000000000000000000000000004847");
+
+/// The account of the order ("HO").
+pub const ORDER_ADDRESS: Address = address!("000000000000000000000000000000000000484F");
+
+/// The slot with the number of epochs after the genesis' one: the number of the newest.
+pub const EPOCHS_SLOT: U256 = U256::ZERO;
+
+/// The slot with the number of open proposals.
+pub const PROPOSALS_SLOT: U256 = U256::ONE;
 
 /// The slot of the counters.
 pub const COUNTERS_SLOT: U256 = U256::from_limbs([3, 0, 0, 0]);
@@ -72,4 +96,22 @@ pub fn device_slot(device: DeviceId) -> U256 {
 #[must_use]
 pub fn name_slot(name: &Name) -> U256 {
     entry(keccak256(name.as_bytes()).0, 2)
+}
+
+/// The first of the two slots of the element at `index` of the array at slot `array`.
+fn element(array: U256, index: u64) -> U256 {
+    let first = U256::from_be_bytes(keccak256(array.to_be_bytes::<32>()).0);
+    first.wrapping_add(U256::from(index) << 1)
+}
+
+/// The slot of the protocol of the epoch with that number, from 1 on; the next one has the rest of it.
+#[must_use]
+pub fn epoch_slot(number: u64) -> U256 {
+    element(EPOCHS_SLOT, number.saturating_sub(1))
+}
+
+/// The slot of the protocol of the open proposal at `index`; the next one has its voters.
+#[must_use]
+pub fn proposal_slot(index: u64) -> U256 {
+    element(PROPOSALS_SLOT, index)
 }

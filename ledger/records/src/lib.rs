@@ -1,9 +1,9 @@
 //! Signed device records: encoding, limits, verification.
 //!
 //! What devices and members say to the ledger, and what it answers. A device signs a [`Record`] (readings for one of
-//! its streams); a member signs a [`Registration`] of a device; either is a [`Transaction`]; a gateway bundles
-//! transactions into a [`Bundle`], the request of the ordering protocol; for each transaction the ledger gives a
-//! [`Receipt`].
+//! its streams); a member signs a [`Registration`] of a device; a validator signs a [`Vote`] for another ordering
+//! protocol; each is a [`Transaction`]; a gateway bundles transactions into a [`Bundle`], the request of the ordering
+//! protocol; for each transaction the ledger gives a [`Receipt`].
 //!
 //! Everything is [Borsh](https://borsh.io): little-endian integers of fixed width, `u32` counts before texts, byte
 //! strings and lists, one byte before the fields of an `enum`'s variant.
@@ -27,6 +27,7 @@ mod record;
 mod registration;
 mod transaction;
 mod verify;
+mod vote;
 
 pub use device::{
     Algorithm, BadPublicKey, DeviceId, DevicePublicKey, ParseDeviceIdError, StreamId,
@@ -38,6 +39,7 @@ pub use record::{
 };
 pub use registration::{Description, REGISTRATION_DOMAIN, Registration, SignedRegistration};
 pub use transaction::{Bundle, MAX_BUNDLE, MAX_TRANSACTION, MAX_TRANSACTIONS, Transaction};
+pub use vote::{BadProtocolName, ProtocolName, SignedVote, VOTE_DOMAIN, Vote, proposal_id};
 
-/// The version of [`Record`] and [`Registration`] that this crate writes and reads.
+/// The version of [`Record`], [`Registration`] and [`Vote`] that this crate writes and reads.
 pub const VERSION: u8 = 1;

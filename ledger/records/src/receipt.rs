@@ -1,8 +1,8 @@
 use borsh::{BorshDeserialize, BorshSerialize};
-use hedgerow_base::{Height, NodeId};
+use hedgerow_base::{Digest, Height, NodeId};
 use hedgerow_wire::{DecodeError, List, decode, encode};
 
-use crate::{Algorithm, DeviceId, MAX_TRANSACTIONS, Name, StreamId};
+use crate::{Algorithm, DeviceId, MAX_TRANSACTIONS, Name, ProtocolName, StreamId};
 
 /// What became of a transaction.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
@@ -30,6 +30,19 @@ pub enum Receipt {
     Rejected {
         /// Why.
         reason: Rejection,
+    },
+    /// The validator's vote counts, whether it was new or had been counted before.
+    Voted {
+        /// The proposal: [`Vote::proposal`](crate::Vote::proposal).
+        proposal: Digest,
+        /// The block that executed the vote.
+        height: Height,
+        /// How many validators have voted for the proposal by now.
+        votes: u32,
+        /// How many are needed.
+        needed: u32,
+        /// The number of the epoch that this vote began; `None` while votes are missing.
+        began: Option<u64>,
     },
 }
 
@@ -117,6 +130,46 @@ pub enum Rejection {
     BadPublicKey {
         /// The algorithm.
         algorithm: Algorithm,
+    },
+    /// The vote is for a network with another genesis.
+    #[error("the vote is for the network of genesis {found}")]
+    WrongGenesis {
+        /// The digest of the genesis in the vote.
+        found: Digest,
+    },
+    /// Only validators vote.
+    #[error("node {member} is not a validator of this network")]
+    NotAValidator {
+        /// Whoever voted.
+        member: NodeId,
+    },
+    /// The vote was cast in another epoch: it has lapsed, or is too early.
+    #[error(
+        "the vote is of epoch {found}, this is epoch {current}: a vote counts in its own epoch only"
+    )]
+    WrongEpoch {
+        /// The epoch in the vote.
+        found: u64,
+        /// The present epoch.
+        current: u64,
+    },
+    /// The present epoch began in this very slot; only one can begin in a slot.
+    #[error("epoch {epoch} began in this very slot: vote again after it")]
+    EpochJustBegan {
+        /// The present epoch.
+        epoch: u64,
+    },
+    /// The protocol orders already.
+    #[error("{protocol} orders already")]
+    OrdersAlready {
+        /// The protocol.
+        protocol: ProtocolName,
+    },
+    /// The validator has voted for as many protocols in this epoch as it may.
+    #[error("the validator has voted for {max} protocols in this epoch: more are not allowed")]
+    TooManyVotes {
+        /// How many are allowed.
+        max: u32,
     },
 }
 

@@ -5,7 +5,7 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use hedgerow_base::Digest;
 use hedgerow_wire::{Blob, DecodeError, List, decode, encode};
 
-use crate::{SignedRecord, SignedRegistration};
+use crate::{SignedRecord, SignedRegistration, SignedVote};
 
 /// How many bytes a transaction may have when encoded: 1 MiB.
 pub const MAX_TRANSACTION: usize = 1 << 20;
@@ -23,6 +23,8 @@ pub enum Transaction {
     Register(SignedRegistration),
     /// Keep a device's readings. First byte 1.
     Record(SignedRecord),
+    /// Count a validator's vote for another ordering protocol. First byte 2.
+    Vote(SignedVote),
 }
 
 impl Transaction {

@@ -20,5 +20,5 @@ mod trie;
 
 pub use account::{Account, EMPTY_CODE_HASH};
 pub use overlay::{View, Writes};
-pub use state::{AccountProof, Checkpoint, LoadError, State, StorageProof, TABLES};
+pub use state::{AccountProof, Checkpoint, LoadError, STORAGE, State, StorageProof, TABLES};
 pub use trie::{EMPTY_ROOT, Key, Trie, Value};

@@ -12,7 +12,7 @@ use crate::{
 /// keccak256(address) → account.
 const ACCOUNTS: Table = "state_accounts";
 /// keccak256(address) ++ keccak256(slot) → word, big-endian without leading zeros.
-const STORAGE: Table = "state_storage";
+pub const STORAGE: Table = "state_storage";
 
 /// The tables that a state is kept in.
 pub const TABLES: [Table; 2] = [ACCOUNTS, STORAGE];

@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 
 use alloy_primitives::keccak256;
 use hedgerow_base::Digest;
-use hedgerow_crypto::{Signature, SignatureCheck, VerifyingKey, verify_each};
+use hedgerow_crypto::{Signature, SignatureCheck, verify_each};
 use hedgerow_records::{
     DeviceId, DevicePublicKey, Record, Registration, Rejection, SignedRecord, SignedRegistration,
-    Transaction, VERSION,
+    SignedVote, Transaction, VERSION, Vote,
 };
+
+use crate::Network;
 
 /// A transaction of the right form for this network.
 pub(crate) enum Admitted {
@@ -26,12 +28,10 @@ pub(crate) enum Admitted {
         /// `None` when no registration of the device is known, before the block or in it.
         signature_is_valid: Option<bool>,
     },
-}
-
-/// Whose signatures are accepted.
-pub(crate) struct Signers<'a> {
-    pub(crate) network: u64,
-    pub(crate) members: &'a [VerifyingKey],
+    Vote {
+        vote: Vote,
+        signature_is_valid: bool,
+    },
 }
 
 /// Admits or rejects each transaction. `key_of` knows the devices that were registered before the block.
@@ -39,7 +39,7 @@ pub(crate) struct Signers<'a> {
 /// The Ed25519 signatures of the whole block are one batch. A device may be registered in the block that has its first
 /// record: its identifier is a hash of its key, so any registration of it has the right key.
 pub(crate) fn admit<E>(
-    signers: &Signers<'_>,
+    network: &Network,
     transactions: &[&[u8]],
     mut key_of: impl FnMut(DeviceId) -> Result<Option<DevicePublicKey>, E>,
 ) -> Result<Vec<Result<Admitted, Rejection>>, E> {
@@ -47,14 +47,17 @@ pub(crate) fn admit<E>(
     let (mut checks, mut places) = (Vec::new(), Vec::new());
     let mut admitted: Vec<_> = transactions
         .iter()
-        .map(|bytes| signers.parse(bytes))
+        .map(|bytes| network.parse(bytes))
         .collect();
     for (place, transaction) in admitted.iter().enumerate() {
-        if let Ok((Admitted::Register { registration, .. }, Some(check))) = transaction {
+        let Ok((admitted, Some(check))) = transaction else {
+            continue;
+        };
+        if let Admitted::Register { registration, .. } = admitted {
             new_keys.insert(registration.public_key.device_id(), registration.public_key);
-            checks.push(check.clone());
-            places.push(place);
         }
+        checks.push(check.clone());
+        places.push(place);
     }
     for (place, transaction) in admitted.iter_mut().enumerate() {
         let Ok((
@@ -97,6 +100,9 @@ pub(crate) fn admit<E>(
             Some(Ok((
                 Admitted::Register {
                     signature_is_valid, ..
+                }
+                | Admitted::Vote {
+                    signature_is_valid, ..
                 },
                 _,
             ))) => *signature_is_valid = valid,
@@ -115,10 +121,11 @@ pub(crate) fn admit<E>(
         .collect())
 }
 
-impl Signers<'_> {
+impl Network {
     fn parse(&self, bytes: &[u8]) -> Result<(Admitted, Option<SignatureCheck>), Rejection> {
         match Transaction::from_bytes(bytes).map_err(|_| Rejection::Malformed)? {
             Transaction::Register(signed) => self.parse_registration(&signed),
+            Transaction::Vote(signed) => self.parse_vote(&signed),
             Transaction::Record(signed) => {
                 let record = signed.record().map_err(|_| Rejection::Malformed)?;
                 self.check_target(record.version, record.network)?;
@@ -168,19 +175,50 @@ impl Signers<'_> {
         ))
     }
 
-    const fn check_target(&self, version: u8, network: u64) -> Result<(), Rejection> {
-        if version != VERSION {
-            return Err(Rejection::UnknownVersion {
-                found: version,
-                known: VERSION,
+    fn parse_vote(
+        &self,
+        signed: &SignedVote,
+    ) -> Result<(Admitted, Option<SignatureCheck>), Rejection> {
+        let vote = signed.vote().map_err(|_| Rejection::Malformed)?;
+        check_version(vote.version)?;
+        if vote.genesis != self.genesis {
+            return Err(Rejection::WrongGenesis {
+                found: vote.genesis,
             });
         }
-        if network != self.network {
+        let member = vote.validator;
+        let is_validator = self.validators.contains(member);
+        let key = self.members.get(member.index()).filter(|_| is_validator);
+        let key = *key.ok_or(Rejection::NotAValidator { member })?;
+        let message = SignedVote::message(&signed.body);
+        let check = SignatureCheck::new(key, &message, Signature(signed.signature));
+        Ok((
+            Admitted::Vote {
+                vote,
+                signature_is_valid: false,
+            },
+            Some(check),
+        ))
+    }
+
+    fn check_target(&self, version: u8, network: u64) -> Result<(), Rejection> {
+        check_version(version)?;
+        if network != self.number {
             return Err(Rejection::WrongNetwork {
                 found: network,
-                expected: self.network,
+                expected: self.number,
             });
         }
         Ok(())
     }
+}
+
+const fn check_version(version: u8) -> Result<(), Rejection> {
+    if version != VERSION {
+        return Err(Rejection::UnknownVersion {
+            found: version,
+            known: VERSION,
+        });
+    }
+    Ok(())
 }

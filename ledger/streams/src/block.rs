@@ -1,20 +1,21 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use alloy_primitives::U256;
-use hedgerow_base::{Digest, Height};
+use hedgerow_base::{Digest, Height, Roster, Slot};
 use hedgerow_crypto::VerifyingKey;
 use hedgerow_kv::{KvStore, StoreError};
 use hedgerow_merkle::leaf_hash;
 use hedgerow_proofs::layout::{self, STREAMS_ADDRESS};
 use hedgerow_records::{
-    DeviceId, Name, Reading, Receipt, Record, Registration, Rejection, StreamId, StreamName,
+    DeviceId, Name, Reading, Receipt, Record, Registration, Rejection, StreamId, StreamName, Vote,
 };
 use hedgerow_state::{State, View, Writes};
 use hedgerow_wire::encode_into;
 
 use crate::{
-    Counters, Device, MAX_GAPS, Stream,
-    admission::{Admitted, Signers, admit},
+    Counters, Device, Epoch, MAX_GAPS, Stream,
+    admission::{Admitted, admit},
+    epochs::Ballot,
     nodes::NewNodes,
     read,
     run::{Run, run_at, runs},
@@ -31,13 +32,29 @@ pub struct BlockContext {
     pub height: Height,
     /// Its time: milliseconds since the Unix epoch.
     pub time: u64,
+    /// The slot whose batch it executes.
+    pub slot: Slot,
+}
+
+/// What execution must know of the network: it is the same for all blocks.
+#[derive(Clone, Debug)]
+pub struct Network {
+    /// Its number.
+    pub number: u64,
+    /// The digest of its genesis.
+    pub genesis: Digest,
+    /// The validators: those of its members with the lowest identifiers.
+    pub validators: Roster,
+    /// The members' keys, in the order of their identifiers.
+    pub members: Vec<VerifyingKey>,
+    /// How the order begins.
+    pub first_epoch: Epoch,
 }
 
 /// Executes transactions. What it remembers between blocks is a cache: forgetting it changes no result.
 #[derive(Debug)]
 pub struct Streams {
-    network: u64,
-    members: Vec<VerifyingKey>,
+    network: Arc<Network>,
     devices: BTreeMap<DeviceId, Arc<Device>>,
     streams: BTreeMap<StreamId, Stream>,
 }
@@ -66,16 +83,17 @@ struct Execution<'a, S: ?Sized> {
     touched: BTreeMap<StreamId, Touched>,
     /// The run that was read last: a device that repeats itself repeats neighbours.
     run: Option<(StreamId, Run)>,
+    /// Loaded with the block's first vote.
+    ballot: Option<Ballot>,
     scratch: Vec<u8>,
 }
 
 impl Streams {
-    /// Executes for the network with that number and these members, in the order of their identifiers.
+    /// Executes for that network.
     #[must_use]
-    pub const fn new(network: u64, members: Vec<VerifyingKey>) -> Self {
+    pub fn new(network: Network) -> Self {
         Self {
-            network,
-            members,
+            network: Arc::new(network),
             devices: BTreeMap::new(),
             streams: BTreeMap::new(),
         }
@@ -103,16 +121,10 @@ impl Streams {
         if self.devices.len() + self.streams.len() > CACHED {
             self.forget();
         }
-        let members = std::mem::take(&mut self.members);
-        let signers = Signers {
-            network: self.network,
-            members: &members,
-        };
-        let admitted = admit(&signers, transactions, |id| {
+        let network = Arc::clone(&self.network);
+        let admitted = admit(&network, transactions, |id| {
             Ok(self.device(view, id)?.map(|device| device.public_key))
-        });
-        self.members = members;
-        let admitted = admitted?;
+        })?;
 
         let counters = Counters::of(state);
         let mut execution = Execution {
@@ -125,6 +137,7 @@ impl Streams {
             names: BTreeMap::new(),
             touched: BTreeMap::new(),
             run: None,
+            ballot: None,
             scratch: Vec::new(),
         };
         let mut receipts = Vec::with_capacity(admitted.len());
@@ -166,7 +179,12 @@ impl<S: KvStore + ?Sized> Execution<'_, S> {
             Admitted::Register {
                 signature_is_valid: false,
                 ..
+            }
+            | Admitted::Vote {
+                signature_is_valid: false,
+                ..
             } => Ok(Err(Rejection::BadSignature)),
+            Admitted::Vote { vote, .. } => self.vote(&vote),
             Admitted::Register {
                 registration,
                 digest,
@@ -243,6 +261,17 @@ impl<S: KvStore + ?Sized> Execution<'_, S> {
         self.cache.devices.insert(id, Arc::new(device));
         self.counters.devices += 1;
         Ok(Ok(Receipt::Registered { device: id }))
+    }
+
+    fn vote(&mut self, vote: &Vote) -> Outcome {
+        let network = &self.cache.network;
+        let mut ballot = match self.ballot.take() {
+            Some(ballot) => ballot,
+            None => Ballot::load(self.state, &network.first_epoch)?,
+        };
+        let outcome = ballot.cast(vote, self.block, network.validators, self.state);
+        self.ballot = Some(ballot);
+        Ok(outcome)
     }
 
     fn record(&mut self, record: Record, digest: Digest, device: &Device) -> Outcome {

@@ -1,7 +1,7 @@
-//! Streams of readings: exactly once, append only.
+//! Streams of readings: exactly once, append only; and the votes that decide which protocol orders.
 //!
-//! [`Streams::execute`] is what a block's transactions do: registrations make devices known, records append readings.
-//! It is a pure function of the state before and the block: every validator gives the same receipts, writes and roots.
+//! [`Streams::execute`] is what a block's transactions do: registrations make devices known, records append readings,
+//! votes are counted until a quorum begins the order's next [`Epoch`]. It is a pure function of the state before and the block: every validator gives the same receipts, writes and roots.
 //!
 //! A reading is in its stream once, whatever the order in which numbers come and however often: the stream remembers
 //! its numbers as intervals, at most [`MAX_GAPS`] + 1 of them. A number that is there already with the same content is
@@ -32,6 +32,7 @@
 
 mod admission;
 mod block;
+mod epochs;
 mod nodes;
 mod read;
 mod run;
@@ -39,7 +40,8 @@ mod sequences;
 mod stream;
 mod tables;
 
-pub use block::{BlockContext, Streams};
+pub use block::{BlockContext, Network, Streams};
+pub use epochs::{Epoch, MAX_OPEN_VOTES, Proposal, epoch, newest_epoch, proposals};
 pub use nodes::StreamNodes;
 pub use read::{
     Recorded, device, device_named, devices, range, reading, stream, stream_named, streams,

@@ -1,9 +1,13 @@
 //! How things of the ledger look in JSON.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use hedgerow_chain::{BlockSummary, DeviceSummary, RecordedReading, StreamSummary};
+use hedgerow_chain::{
+    BlockSummary, DeviceSummary, EpochSummary, ProtocolSummary, RecordedReading, StreamSummary,
+};
 use minicbor::{Decoder, data::Type};
 use serde_json::{Map, Number, Value, json};
+
+use crate::MemberStatus;
 
 /// How deep a CBOR item may be nested to be shown as JSON; deeper ones are shown in base64.
 const DEPTH: usize = 32;
@@ -180,6 +184,44 @@ pub(super) fn block(block: &BlockSummary) -> Value {
         "transactions_root": format!("0x{}", block.transactions_root),
         "receipts_root": format!("0x{}", block.receipts_root),
         "history_root": format!("0x{}", block.history_root),
+    })
+}
+
+fn epoch(epoch: &EpochSummary) -> Value {
+    json!({
+        "number": epoch.number,
+        "protocol": epoch.protocol.as_str(),
+        "base_slot": epoch.base.0,
+        "block": epoch.height.0,
+        "time_ms": epoch.time,
+    })
+}
+
+/// The epochs and the open proposals; voters by their names among `members`.
+pub(super) fn protocol(protocol: &ProtocolSummary, members: &[MemberStatus]) -> Value {
+    let name = |id: u32| {
+        let member = members.iter().find(|member| member.id == id);
+        member.map_or_else(|| format!("node {id}"), |member| member.name.clone())
+    };
+    let now = protocol.epochs.last();
+    let proposals = protocol.proposals.iter().map(|open| {
+        let voters = open
+            .voters
+            .iter()
+            .map(|voter| json!({"id": voter.0, "name": name(voter.0)}));
+        json!({
+            "id": format!("0x{}", open.id),
+            "protocol": open.protocol.as_str(),
+            "epoch": now.map(|now| now.number),
+            "voters": voters.collect::<Vec<_>>(),
+            "needed": protocol.needed,
+            "missing": protocol.needed.saturating_sub(open.voters.len() as u32),
+        })
+    });
+    json!({
+        "epoch": now.map(epoch),
+        "epochs": protocol.epochs.iter().map(epoch).collect::<Vec<_>>(),
+        "proposals": proposals.collect::<Vec<_>>(),
     })
 }
 

@@ -251,6 +251,17 @@ pub(super) async fn block(
     }
 }
 
+/// Which protocol orders, and what the validators vote for.
+pub(super) async fn protocol(State(state): State<HttpState>) -> JsonResult {
+    match state.network.query(Query::Protocol).await? {
+        Answer::Protocol(protocol) => {
+            let members = state.network.status().members;
+            Ok(Json(display::protocol(&protocol, &members)))
+        }
+        other => Err(refusal(other)),
+    }
+}
+
 fn number(what: &str, text: &str) -> Result<u64, Problem> {
     text.parse()
         .map_err(|_| Problem::bad_request(format!("{what} {text:?} is not a number")))

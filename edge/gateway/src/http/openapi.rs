@@ -104,7 +104,7 @@ fn post(id: &str, summary: &str, what: &str) -> Value {
             ),
             (
                 403,
-                "the device is unknown, or the signature is not its own (with wait=final)",
+                "the signer is unknown or not entitled, or the signature is not its own (with wait=final)",
             ),
             (
                 409,
@@ -206,7 +206,7 @@ fn paths() -> Value {
         "/records/{id}": get(operation("getRecord", "records", "What became of a record or transaction that was handed in here lately",
             vec![id], &[(200, json_answer("what is known", "Outcome"))],
             &[BAD, MISSING, (501, "this node takes no records")])),
-        "/transactions": {"post": post("postTransaction", "Hand in a transaction: a registration or a record", "a Transaction in its Borsh encoding")},
+        "/transactions": {"post": post("postTransaction", "Hand in a transaction: a registration, a record or a vote", "a Transaction in its Borsh encoding")},
         "/streams": get(operation("listStreams", "ledger", "The streams in the order of their names", page("streams"),
             &[(200, json_answer("a page", "Streams"))], &[BAD, STALLED])),
         "/streams/{device}/{stream}": get(operation("getStream", "ledger", "A stream", stream_path(),
@@ -230,6 +230,8 @@ fn paths() -> Value {
             &[(200, json_answer("the device", "Device"))], &[BAD, MISSING, STALLED])),
         "/blocks/{height}": get(operation("getBlock", "ledger", "A block", vec![height],
             &[(200, json_answer("the block; the head has totals", "Block"))], &[BAD, MISSING, STALLED])),
+        "/protocol": get(operation("getProtocol", "ledger", "Which protocol orders, since when, and what the validators vote for", vec![],
+            &[(200, json_answer("the epochs of the order and the open proposals", "Protocol"))], &[STALLED])),
         "/status": get(operation("getStatus", "node", "How the node and the network do, as seen from here", vec![],
             &[(200, json_answer("the status", "Status"))], &[STALLED])),
         "/health": get(operation("getHealth", "node", "Whether records become final", vec![],
@@ -262,6 +264,8 @@ fn schemas() -> Value {
             "device": device(), "stream": text(), "stream_id": hash(), "sequence": unsigned(),
             "sequences": {"type": "array", "items": unsigned()},
             "block": unsigned(), "position": unsigned(), "appended": unsigned(), "duplicates": unsigned(),
+            "protocol": text(), "epoch": unsigned(), "proposal": hash(), "votes": unsigned(), "needed": unsigned(),
+            "began": maybe("integer"),
             "reason": text(), "code": text(), "links": {"type": "object", "properties": {"status": text()}},
         })),
         "Reading": object(&["sequence", "time_ms", "content_type", "encoding", "payload", "position", "block", "block_time_ms", "record"], json!({
@@ -287,6 +291,17 @@ fn schemas() -> Value {
             "transactions": unsigned(), "readings": unsigned(), "state_root": hash(), "transactions_root": hash(),
             "receipts_root": hash(), "history_root": hash(),
             "totals": {"type": "object", "properties": {"devices": unsigned(), "streams": unsigned(), "readings": unsigned()}},
+        })),
+        "Epoch": object(&["number", "protocol", "base_slot", "block", "time_ms"], json!({
+            "number": unsigned(), "protocol": text(), "base_slot": unsigned(), "block": unsigned(), "time_ms": unsigned(),
+        })),
+        "Proposal": object(&["id", "protocol", "epoch", "voters", "needed", "missing"], json!({
+            "id": hash(), "protocol": text(), "epoch": unsigned(),
+            "voters": {"type": "array", "items": object(&["id", "name"], json!({"id": unsigned(), "name": text()}))},
+            "needed": unsigned(), "missing": unsigned(),
+        })),
+        "Protocol": object(&["epoch", "epochs", "proposals"], json!({
+            "epoch": schema("Epoch"), "epochs": list("Epoch"), "proposals": list("Proposal"),
         })),
         "Status": object(&["version", "uptime_s", "healthy", "network"], json!({
             "version": text(), "uptime_s": unsigned(), "healthy": {"type": "boolean"}, "cause": maybe("string"),

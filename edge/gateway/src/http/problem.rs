@@ -50,15 +50,21 @@ impl Problem {
             | Rejection::Empty
             | Rejection::UnknownVersion { .. }
             | Rejection::WrongNetwork { .. }
-            | Rejection::BadPublicKey { .. } => StatusCode::BAD_REQUEST,
+            | Rejection::BadPublicKey { .. }
+            | Rejection::WrongGenesis { .. } => StatusCode::BAD_REQUEST,
             Rejection::UnknownDevice { .. }
             | Rejection::WrongAlgorithm { .. }
             | Rejection::BadSignature
-            | Rejection::NotAMember { .. } => StatusCode::FORBIDDEN,
+            | Rejection::NotAMember { .. }
+            | Rejection::NotAValidator { .. } => StatusCode::FORBIDDEN,
             Rejection::Conflict { .. }
             | Rejection::TooManyGaps { .. }
             | Rejection::NameTaken { .. }
-            | Rejection::AlreadyRegistered { .. } => StatusCode::CONFLICT,
+            | Rejection::AlreadyRegistered { .. }
+            | Rejection::WrongEpoch { .. }
+            | Rejection::EpochJustBegan { .. }
+            | Rejection::OrdersAlready { .. }
+            | Rejection::TooManyVotes { .. } => StatusCode::CONFLICT,
         };
         Self::new(status, rejection_code(rejection), rejection.to_string())
     }

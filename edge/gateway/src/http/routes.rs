@@ -36,6 +36,7 @@ routes! {
     get "/devices" => ledger::devices,
     get "/devices/{device}" => ledger::device,
     get "/blocks/{height}" => ledger::block,
+    get "/protocol" => ledger::protocol,
     get "/status" => node::status,
     get "/health" => node::health,
     get "/metrics" => node::metrics,

@@ -25,7 +25,7 @@ use hedgerow_gateway::{
 };
 use hedgerow_kv::MemoryStore;
 use hedgerow_proofs::{Attestation, TrustRoot};
-use hedgerow_records::{Algorithm, Bundle, DeviceId, Name, Receipt};
+use hedgerow_records::{Algorithm, Bundle, DeviceId, Name, Receipt, Transaction, VERSION, Vote};
 use hedgerow_signer::{DeviceKey, RecordBuilder, reading, register};
 use hedgerow_wire::{Blob, List};
 use tokio::sync::watch;
@@ -74,12 +74,17 @@ pub fn genesis() -> Genesis {
 
 impl Fake {
     pub fn new() -> Arc<Self> {
-        let ledger = Ledger::open(MemoryStore::new(), genesis()).unwrap();
+        Self::of(genesis(), (0..5).map(key).collect())
+    }
+
+    /// Of any network, given its members' keys.
+    pub fn of(genesis: Genesis, keys: Vec<SigningKey>) -> Arc<Self> {
+        let ledger = Ledger::open(MemoryStore::new(), genesis).unwrap();
         let attestations = Attestations::new(ledger.trust_root().clone());
         Arc::new(Self {
             ledger: Mutex::new(ledger),
             attestations: Mutex::new(attestations),
-            keys: (0..5).map(key).collect(),
+            keys,
             slot: AtomicU64::new(1),
             stalled: watch::Sender::new(false),
             requests: AtomicU64::new(0),
@@ -161,6 +166,19 @@ impl Fake {
         transaction.to_bytes().into()
     }
 
+    /// A validator's vote, as a transaction.
+    pub fn vote(&self, validator: u32, epoch: u64, protocol: &str) -> Bytes {
+        let vote = Vote {
+            version: VERSION,
+            genesis: self.ledger().genesis().digest(),
+            epoch,
+            protocol: protocol.parse().unwrap(),
+            validator: NodeId(validator),
+        };
+        let signed = vote.sign(&self.keys[validator as usize]);
+        Transaction::Vote(signed).to_bytes().into()
+    }
+
     /// How many readings the stream has.
     pub fn length(&self, stream: &str) -> u64 {
         match self
@@ -204,21 +222,26 @@ impl Network for Fake {
     }
 
     fn status(&self) -> NetworkStatus {
-        let head = self.ledger().head().header.height.0;
+        let ledger = self.ledger();
+        let (head, genesis) = (ledger.head().header.height.0, ledger.genesis());
         let stalled = *self.stalled.borrow();
         NetworkStatus {
             consensus: "pbft".into(),
             protocol: "pbft".into(),
             switched_ms: None,
             switch_cause: None,
-            network: NETWORK,
-            name: "test".into(),
+            network: genesis.network,
+            name: genesis.name.clone(),
             node: "gateway".into(),
-            members: vec![MemberStatus {
-                name: "v0".into(),
-                role: "validator".into(),
-                ..MemberStatus::default()
-            }],
+            members: (0..)
+                .zip(&genesis.validators)
+                .map(|(id, validator)| MemberStatus {
+                    id,
+                    name: validator.name.clone(),
+                    role: "validator".into(),
+                    ..MemberStatus::default()
+                })
+                .collect(),
             head_height: head,
             attested_height: head,
             view: 0,

@@ -13,5 +13,5 @@ pub(crate) use feeder::{Feeder, WINDOW};
 pub(crate) use fleet::Fleet;
 pub(crate) use meter::Meter;
 pub(crate) use screen::Screen;
-pub(crate) use site::{Site, url_of_default};
+pub(crate) use site::{Site, url_of_default, validators_of_default};
 pub(crate) use watch::Watch;

@@ -30,6 +30,19 @@ pub(crate) fn url_of_default() -> Option<String> {
     Some(serde_json::from_str::<Note>(&text).ok()?.gateway)
 }
 
+/// The configs of the validators of the devnet in ./devnet, in the order of their identifiers; none where there is none.
+pub(crate) fn validators_of_default() -> Vec<PathBuf> {
+    let dir = Path::new("devnet");
+    let Ok(genesis) = read_genesis(&dir.join("genesis.json")) else {
+        return Vec::new();
+    };
+    let validators = genesis.validators.iter();
+    validators
+        .map(|member| dir.join(&member.name).join("node.toml"))
+        .filter(|config| config.exists())
+        .collect()
+}
+
 /// The devnet's folder.
 pub(crate) struct Site {
     pub(crate) dir: PathBuf,

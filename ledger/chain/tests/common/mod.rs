@@ -7,7 +7,7 @@ use hedgerow_chain::{Attestations, Executed, Genesis, Ledger, Request};
 use hedgerow_crypto::SigningKey;
 use hedgerow_kv::KvStore;
 use hedgerow_proofs::Attestation;
-use hedgerow_records::{Algorithm, Bundle, Receipt, Transaction};
+use hedgerow_records::{Algorithm, Bundle, Receipt, Transaction, VERSION, Vote};
 use hedgerow_signer::{DeviceKey, RecordBuilder, reading, register};
 use hedgerow_wire::{Blob, List};
 
@@ -69,6 +69,24 @@ pub fn record_on(network: u64, key: &DeviceKey, stream: &str, readings: &[(u64, 
 
 pub fn record(key: &DeviceKey, stream: &str, readings: &[(u64, &str)]) -> Vec<u8> {
     record_on(NETWORK, key, stream, readings)
+}
+
+pub fn ballot(validator: u32, epoch: u64, protocol: &str) -> Vote {
+    Vote {
+        version: VERSION,
+        genesis: genesis().digest(),
+        epoch,
+        protocol: protocol.parse().unwrap(),
+        validator: NodeId(validator),
+    }
+}
+
+pub fn signed(vote: &Vote, signer: u32) -> Vec<u8> {
+    Transaction::Vote(vote.sign(&member(signer))).to_bytes()
+}
+
+pub fn vote(validator: u32, epoch: u64, protocol: &str) -> Vec<u8> {
+    signed(&ballot(validator, epoch, protocol), validator)
 }
 
 pub fn bundle(transactions: impl IntoIterator<Item = Vec<u8>>) -> Bytes {

@@ -7,6 +7,8 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Subcommand;
 
+pub(super) use send::posted;
+
 use crate::output::Output;
 
 /// Make devices, register them, and let them speak
