@@ -78,6 +78,7 @@ impl Host for NullService {
                     self.kept.truncate(kept);
                     Command::RolledBack(slot)
                 }
+                Event::Epoch(epoch) => Command::Epoch(epoch),
                 Event::Final(_) | Event::Completed { .. } => continue,
             });
         }

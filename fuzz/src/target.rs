@@ -27,6 +27,7 @@ targets! {
     broker
     config
     csv
+    epochs
     execute
     genesis
     http

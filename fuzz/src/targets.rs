@@ -8,6 +8,7 @@ pub(crate) mod abstract_replica;
 pub(crate) mod broker;
 pub(crate) mod config;
 pub(crate) mod csv;
+pub(crate) mod epochs;
 pub(crate) mod execute;
 pub(crate) mod genesis;
 pub(crate) mod http;

@@ -82,6 +82,11 @@ const STEPS: &[Step] = &[
         run: program::torture,
     },
     Step {
+        name: "change",
+        about: "the members vote for every ordering protocol, one after the other, under load",
+        run: program::change,
+    },
+    Step {
         name: "idle",
         about: "an idle network costs next to nothing",
         run: program::idle,

@@ -14,6 +14,7 @@ The house's own tasks.
   cargo xtask readme             run the README's commands (fenced as `sh test`) in an empty folder
   cargo xtask ci                 every step of CI, in order; `--list` names them, `--only a,b` picks some
   cargo xtask torture [OPTIONS]  kill processes of a network under load, then check every record (`--help`)
+  cargo xtask change [OPTIONS]   vote for one ordering protocol after the other under load (`--help`)
   cargo xtask idle [OPTIONS]     what an idle network costs (`--help`)
   cargo xtask sim-long           1.2 million simulated requests of PBFT over 2,400 seeds
   cargo xtask sim-long abstract  2.4 million of Abstract's compositions over 6,000 seeds
@@ -30,6 +31,7 @@ fn main() -> ExitCode {
         "readme" => readme::run(),
         "ci" => ci::run(rest),
         "torture" => toolbox::end_to_end("torture", rest),
+        "change" => toolbox::end_to_end("change", rest),
         "idle" => toolbox::end_to_end("idle", rest),
         "sim-long" => toolbox::simulate_long(rest),
         "help" | "--help" | "-h" => {

@@ -102,13 +102,20 @@ pub(crate) fn end_to_end(name: &str, arguments: &[String]) -> Result<()> {
 }
 
 /// The simulator's long run of a family of protocols: PBFT, more than a million requests over 2,400 seeds; or, when
-/// `abstract` is asked for, its compositions, 2.4 million over 6,000.
+/// `abstract` is asked for, its compositions, 2.4 million over 6,000; or, when `changing` is, protocols that change while
+/// they run, 400,000 over 1,000.
 pub(crate) fn simulate_long(arguments: &[String]) -> Result<()> {
     let (protocols, modes, requests, arguments): (&[_], _, _, _) = match arguments {
         [family, rest @ ..] if family == "abstract" => (
             &["aliph", "azyzzyva", "backup", "chain", "quorum", "r-aliph"],
             [("safety", "0..500"), ("liveness", "500..1000")],
             "410",
+            rest,
+        ),
+        [family, rest @ ..] if family == "changing" => (
+            &["changing"],
+            [("safety", "0..500"), ("liveness", "500..1000")],
+            "400",
             rest,
         ),
         all => (

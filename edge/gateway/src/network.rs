@@ -79,7 +79,7 @@ pub struct NetworkStatus {
     pub attested_height: u64,
     /// The ordering protocol's view.
     pub view: u64,
-    /// The ordering protocol that the genesis names.
+    /// The ordering protocol: the one that the genesis names, until the validators vote for another.
     #[serde(default)]
     pub consensus: String,
     /// What orders now: that protocol, or, where it is composed of several, the one whose turn it is.

@@ -2,10 +2,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use hedgerow_base::{Digest, Height, Slot, Time};
-use hedgerow_chain::{Ledger, Request};
+use hedgerow_chain::{Epoch, Ledger, Request};
 use hedgerow_driver::ApplicationError;
 use hedgerow_kv::{KvStore, StoreError};
-use hedgerow_ordering::{Batch, Command, Event, Operation};
+use hedgerow_ordering::{Batch, Command, Event, Operation, VOID};
 
 use crate::{
     ordering::{Host, Participant},
@@ -39,6 +39,8 @@ type Told = dyn Fn(Vec<(Height, Digest)>) + Send;
 /// rolled back; only what is final is stored, shown, and told to whoever signs it.
 pub(crate) struct Executor<S> {
     ledger: Shared<S>,
+    /// The epoch that what it is told is ordered in; `None`: it is right, whichever that is.
+    epoch: Option<u64>,
     /// Told of each burst's new final blocks.
     executed: Box<Told>,
 }
@@ -50,15 +52,46 @@ impl<S: KvStore> Executor<S> {
     ) -> Self {
         Self {
             ledger,
+            epoch: Some(0),
             executed: Box::new(executed),
         }
     }
 
-    fn execute(&self, batch: Batch) -> Result<Command, StoreError> {
+    /// Executes a batch, unless it was ordered after the end of its epoch, and says so when it is the last of its epoch.
+    fn execute(&self, batch: Batch, commands: &mut Vec<Command>) -> Result<(), StoreError> {
         let mut ledger = self.ledger.lock();
         let slot = batch.slot;
+        if self.next(&ledger)?.is_some_and(|next| slot > next.base) {
+            commands.push(Command::Executed {
+                slot,
+                replies: vec![Bytes::from_static(VOID); batch.operations.len()],
+                state: ledger.head().hash,
+            });
+            return Ok(());
+        }
+        commands.push(Self::answer(&mut ledger, batch)?);
+        if let Some(next) = self.next(&ledger)?.filter(|next| next.base == slot) {
+            commands.push(Command::EndEpoch {
+                slot,
+                next: next.number,
+                protocol: next.protocol.into(),
+            });
+        }
+        Ok(())
+    }
+
+    /// What begins after the epoch that it is told of, where that has ended.
+    fn next(&self, ledger: &Ledger<S>) -> Result<Option<Epoch>, StoreError> {
+        match self.epoch {
+            Some(number) => ledger.epoch_after(number),
+            None => Ok(None),
+        }
+    }
+
+    fn answer(ledger: &mut Ledger<S>, batch: Batch) -> Result<Command, StoreError> {
+        let slot = batch.slot;
         if slot <= ledger.head().stable_slot {
-            return recall(&ledger, slot);
+            return recall(ledger, slot);
         }
         let requests: Vec<_> = batch.operations.iter().map(request).collect();
         let executed = ledger.execute(slot, Time::from_millis(batch.time_ms), &requests)?;
@@ -79,7 +112,10 @@ impl<S: KvStore> Executor<S> {
 
     /// Everything up to `slot` is final. After a restart it may be stable already.
     fn settle(&self, slot: Slot, blocks: &mut Vec<(Height, Digest)>) -> Result<(), StoreError> {
-        blocks.append(&mut self.ledger.lock().stable_to(slot)?);
+        let mut ledger = self.ledger.lock();
+        // What is void was not executed.
+        let end = self.next(&ledger)?.map_or(slot, |next| next.base);
+        blocks.append(&mut ledger.stable_to(slot.min(end))?);
         Ok(())
     }
 
@@ -138,7 +174,14 @@ impl<S: KvStore + Send + 'static> Host for Executor<S> {
         let (mut commands, mut blocks) = (Vec::new(), Vec::new());
         for event in events.drain(..) {
             commands.push(match event {
-                Event::Execute(batch) => self.execute(batch)?,
+                Event::Execute(batch) => {
+                    self.execute(batch, &mut commands)?;
+                    continue;
+                }
+                Event::Epoch(epoch) => {
+                    self.epoch = epoch;
+                    Command::Epoch(epoch)
+                }
                 Event::Final(slot) => {
                     self.settle(slot, &mut blocks)?;
                     continue;

@@ -305,7 +305,7 @@ impl Network for Member {
             head_height: self.height().0,
             attested_height: self.link.certified().0,
             view: snapshot.view.0,
-            consensus: self.genesis.ordering.consensus.clone(),
+            consensus: snapshot.consensus.to_owned(),
             protocol: snapshot.protocol.to_owned(),
             switched_ms: snapshot.switched.map(|(time, _)| time.as_millis()),
             switch_cause: snapshot.switched.map(|(_, cause)| cause.to_owned()),

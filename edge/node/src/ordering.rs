@@ -8,8 +8,8 @@ use hedgerow_driver::{
     Application, ApplicationError, Busy, Clock, Driver, DriverError, Handle, Options, Parts,
     Persistence, Stats, Stopped,
 };
-pub use hedgerow_epochs::{Consensus, UnknownConsensus};
 use hedgerow_epochs::{Client, Config, Epochs, EpochsCodec, Record, Replica};
+pub use hedgerow_epochs::{Consensus, UnknownConsensus};
 use hedgerow_journal::{Durability, Journal, JournalError};
 use hedgerow_machine::Machine;
 use hedgerow_ordering::{Command, Event, Snapshot};

@@ -122,7 +122,7 @@ impl Scene {
                 batch: self.executed.get(slot.0 as usize - 1).cloned(),
             },
             Event::Stable(slot) => Command::Stored(slot),
-            Event::Completed { .. } => return,
+            Event::Completed { .. } | Event::Epoch(_) => return,
         };
         self.step(Input::Command(command));
     }

@@ -114,7 +114,7 @@ impl Scene {
                 return;
             }
             Event::Rollback(slot) => panic!("a rollback to slot {slot}: nothing is speculative"),
-            Event::Completed { .. } => return,
+            Event::Completed { .. } | Event::Epoch(_) => return,
         };
         self.step(Input::Command(command));
     }

@@ -52,6 +52,8 @@ pub struct Snapshot {
     pub pending: usize,
     /// How many views were given up since the start.
     pub view_changes: u64,
+    /// The protocol, by the name that the members have for it.
+    pub consensus: &'static str,
     /// What orders now: the protocol, or, where it is composed of several, the one whose turn it is.
     pub protocol: &'static str,
     /// Where a protocol is composed of several: when this participant last went from one to the next, and why, as far as

@@ -541,6 +541,7 @@ impl Machine<Abstract> for Client {
 
     fn snapshot(&self) -> Snapshot {
         Snapshot {
+            consensus: self.config.composition.name(),
             protocol: self.kind().as_str(),
             switched: self.switched,
             phase: Phase::Client,

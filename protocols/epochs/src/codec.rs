@@ -79,6 +79,7 @@ impl Codec<Epochs> for EpochsCodec {
                 let message = codec.admit(link, &body, checks)?;
                 return Ok(Message::Ordered(epoch, Inner::Abstract(message)));
             }
+            _ if epoch != 0 => return Err(malformed("only hosted words name their epoch")),
             _ => self.only_replica(link)?,
         }
         match tag {

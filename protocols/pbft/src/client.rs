@@ -397,6 +397,7 @@ impl Machine<Pbft> for Client {
 
     fn snapshot(&self) -> Snapshot {
         Snapshot {
+            consensus: "pbft",
             protocol: "pbft",
             switched: None,
             phase: Phase::Client,

@@ -440,6 +440,7 @@ impl Machine<Sequencer> for Replica {
 
 fn snapshot(phase: Phase, decided: u64, executed: Slot) -> Snapshot {
     Snapshot {
+        consensus: "sequencer",
         protocol: "sequencer",
         switched: None,
         phase,

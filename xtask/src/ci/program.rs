@@ -168,6 +168,11 @@ pub(crate) fn torture() -> Result<()> {
     toolbox::end_to_end("torture", &["--kills".to_owned(), KILLS.to_owned()])
 }
 
+/// Every ordering protocol, one after the other.
+pub(crate) fn change() -> Result<()> {
+    toolbox::end_to_end("change", &[])
+}
+
 /// A network without traffic.
 pub(crate) fn idle() -> Result<()> {
     toolbox::end_to_end("idle", &[])

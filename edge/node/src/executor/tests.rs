@@ -8,6 +8,8 @@ use hedgerow_crypto::SigningKey;
 use hedgerow_driver::{Busy, Stats, Stopped};
 use hedgerow_kv::MemoryStore;
 use hedgerow_ordering::Snapshot;
+use hedgerow_records::{Bundle, Transaction, VERSION, Vote};
+use hedgerow_wire::{Blob, List};
 
 use super::*;
 
@@ -237,4 +239,80 @@ fn after_a_restart_what_was_final_is_answered_again() {
     let said = bench.tell(events(4..=5));
     assert_eq!(states(&said)[0], states(&before)[3]);
     assert_eq!((bench.shown(), bench.announced()), ((4, 5), vec![4]));
+}
+
+/// Validators vote, in one slot.
+fn votes(slot: u64, epoch: u64, protocol: &str, validators: std::ops::Range<u8>) -> Event {
+    let vote = |node: u8| {
+        let vote = Vote {
+            version: VERSION,
+            genesis: genesis().digest(),
+            epoch,
+            protocol: protocol.parse().unwrap(),
+            validator: NodeId(node.into()),
+        };
+        let signed = vote.sign(&SigningKey::from_seed([node + 1; 32]));
+        Blob::new(Transaction::Vote(signed).to_bytes()).unwrap()
+    };
+    let transactions = List::new(validators.map(vote).collect()).unwrap();
+    let bundle: &'static [u8] = Box::leak(Bundle { transactions }.to_bytes().into_boxed_slice());
+    execute(slot, &[bundle])
+}
+
+#[test]
+fn a_vote_ends_the_epoch_and_what_is_ordered_after_it_is_void() {
+    let void = |command: &Command| match command {
+        Command::Executed { replies, .. } => replies.iter().all(|reply| reply == VOID),
+        _ => false,
+    };
+    let ended = |command: &Command| match command {
+        Command::EndEpoch {
+            slot,
+            next,
+            protocol,
+        } => Some((slot.0, *next, protocol.to_string())),
+        _ => None,
+    };
+    let aliph = Some((2, 1, "aliph".to_owned()));
+    let mut bench = Bench::new(MemoryStore::new());
+    // Undone by a rollback, it has not ended.
+    let said = bench.tell(vec![
+        execute(1, &[b"a"]),
+        votes(2, 0, "aliph", 0..3),
+        execute(3, &[b"b"]),
+        Event::Rollback(Slot(1)),
+        votes(2, 0, "aliph", 0..2),
+        execute(3, &[b"b"]),
+        Event::Rollback(Slot(1)),
+    ]);
+    assert_eq!(said.len(), 8);
+    assert_eq!(ended(&said[2]), aliph);
+    assert!(void(&said[3]) && !void(&said[5]) && !void(&said[6]));
+
+    let said = bench.tell(vec![
+        votes(2, 0, "aliph", 1..4),
+        execute(3, &[b"c", b"d"]),
+        settle(3),
+        Event::Stable(Slot(3)),
+    ]);
+    assert_eq!(ended(&said[1]), aliph);
+    assert!(void(&said[2]));
+    assert!(matches!(said[3], Command::Stored(Slot(2))));
+    // After a restart it is told again of the epoch that it was in, and says the same.
+    let mut bench = bench.restart();
+    let said = bench.tell(vec![
+        execute(1, &[b"a"]),
+        votes(2, 0, "aliph", 1..4),
+        execute(3, &[b"c", b"d"]),
+    ]);
+    assert_eq!(ended(&said[2]), aliph);
+    assert!(void(&said[3]));
+    let said = bench.tell(vec![Event::Epoch(None), Event::Epoch(Some(1))]);
+    assert!(matches!(
+        said[..],
+        [Command::Epoch(None), Command::Epoch(Some(1))]
+    ));
+    let said = bench.tell(vec![execute(3, &[b"c"]), settle(3)]);
+    assert!(!void(&said[0]));
+    assert_eq!(bench.ledger.lock().head().stable_slot, Slot(3));
 }

@@ -260,6 +260,7 @@ impl Machine<Abstract> for Replica {
             }
         };
         Snapshot {
+            consensus: self.config.composition.name(),
             protocol: self.kind().as_str(),
             switched: self.switched,
             phase,

@@ -379,6 +379,7 @@ impl Net {
                 }));
             }
             Event::Final(slot) => node.app.finish(slot),
+            Event::Epoch(_) => panic!("{} speaks of epochs", node.id),
             Event::Rollback(slot) => {
                 node.app.roll_back(slot);
                 node.inbox

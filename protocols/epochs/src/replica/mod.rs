@@ -301,6 +301,7 @@ pub(crate) const fn idle(me: NodeId) -> Snapshot {
         stable: Slot::ZERO,
         pending: 0,
         view_changes: 0,
+        consensus: "none",
         protocol: "none",
         switched: None,
         heard: NodeSet::EMPTY,

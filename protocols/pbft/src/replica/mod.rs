@@ -239,6 +239,7 @@ impl Machine<Pbft> for Replica {
 
     fn snapshot(&self) -> Snapshot {
         Snapshot {
+            consensus: "pbft",
             protocol: "pbft",
             switched: None,
             phase: match self.presence {

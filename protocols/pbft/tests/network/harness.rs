@@ -385,6 +385,7 @@ impl Net {
                     "final is what was given last"
                 );
             }
+            Event::Epoch(_) => panic!("{} speaks of epochs", node.id),
             Event::Rollback(slot) => panic!("{} rolls back to slot {slot}", node.id),
             Event::Answer { token, query } => {
                 let mut reply = format!("{:?} ", node.app.state).into_bytes();
