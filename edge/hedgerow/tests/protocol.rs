@@ -164,7 +164,9 @@ async fn a_protocol_is_proposed_approved_and_decided_on_the_devnet() {
     );
     let said = network.bad(2, &["approve", &id[..8]]);
     assert!(
-        said.contains("the proposal of aliph has lapsed with epoch 0"),
+        said.contains(&format!(
+            "this has been decided: epoch 1: aliph, since block {block}"
+        )),
         "{said}"
     );
     let said = network.bad(2, &["approve", &chain[..6]]);

@@ -1,15 +1,14 @@
 //! Blocks of whatever transactions: two validators, one of which forgets what it can forget, agree on every receipt
-//! and root; streams only grow; what was kept is found again.
+//! and root; streams only grow; epochs begin one at a time; what was kept is found again.
 
 use arbitrary::{Arbitrary, Unstructured};
-use hedgerow_base::Height;
-use hedgerow_crypto::SigningKey;
+use hedgerow_base::{Height, Roster, Slot, Time};
 use hedgerow_kv::{KvStore, MemoryStore};
 use hedgerow_records::{Receipt, Transaction};
 use hedgerow_state::{State, View, Writes};
-use hedgerow_streams::{BlockContext, Streams};
+use hedgerow_streams::{BlockContext, Epoch, Network, Streams, newest_epoch, proposals};
 
-use super::records::{NETWORK, record, registration};
+use super::records::{GENESIS, NETWORK, member, record, registration, vote};
 
 #[derive(Arbitrary, Debug)]
 enum Act {
@@ -22,6 +21,8 @@ enum Act {
         readings: Vec<(u16, u8)>,
         huge: bool,
     },
+    /// A vote for one of a few protocols; some voters are no validators.
+    Vote { voter: u8, epoch: u8, protocol: u8 },
     /// The same with a byte of the transaction changed.
     Forged { device: u8, at: u16, change: u8 },
     /// Anything at all.
@@ -51,6 +52,14 @@ impl Act {
                 let stream = if *stream { "a" } else { "b" };
                 Transaction::Record(record(device % 5, stream, &readings)).to_bytes()
             }
+            Self::Vote {
+                voter,
+                epoch,
+                protocol,
+            } => {
+                let protocol = format!("p{}", protocol % 12);
+                vote(u32::from(voter % 6), u64::from(epoch % 3), &protocol).to_bytes()
+            }
             Self::Forged { device, at, change } => {
                 let good = record(device % 4, "a", &[(1, vec![1])]);
                 let mut bytes = Transaction::Record(good).to_bytes();
@@ -73,26 +82,44 @@ struct Validator {
 
 impl Validator {
     fn new(forgets: bool) -> Self {
-        let members = (0..5).map(|n| SigningKey::from_seed([n; 32]).verifying_key());
         Self {
-            streams: Streams::new(NETWORK, members.collect()),
+            streams: Streams::new(Network {
+                number: NETWORK,
+                genesis: GENESIS,
+                validators: Roster::new(4).expect("four"),
+                members: (0..5).map(|n| member(n).verifying_key()).collect(),
+                first_epoch: first_epoch(),
+            }),
             state: State::default(),
             store: MemoryStore::default(),
             forgets,
         }
     }
 
+    fn epoch(&self) -> Epoch {
+        newest_epoch(&self.state, &first_epoch()).expect("what was executed is intact")
+    }
+
     fn execute(&mut self, height: u64, transactions: &[&[u8]]) -> (Vec<Receipt>, Vec<u8>) {
         let block = BlockContext {
             height: Height(height),
             time: 1_000 * height,
+            slot: Slot(2 * height),
         };
+        let epoch_before = self.epoch();
         let mut writes = Writes::default();
         let view = View::new(&self.store, []);
         let receipts = self
             .streams
             .execute(block, transactions, &view, &mut self.state, &mut writes)
             .expect("memory does not fail");
+        let epoch = self.epoch();
+        assert!(
+            epoch == epoch_before
+                || (epoch.number == epoch_before.number + 1 && epoch.base == block.slot),
+            "{epoch_before:?}, then {epoch:?}"
+        );
+        assert!(proposals(&self.state).expect("intact").len() <= 4 * 8);
         let root = self.state.root().to_vec();
         self.state.take_writes(&mut writes);
         self.store
@@ -108,6 +135,16 @@ impl Validator {
             );
         }
         (receipts, root)
+    }
+}
+
+fn first_epoch() -> Epoch {
+    Epoch {
+        number: 0,
+        protocol: "p0".into(),
+        base: Slot::ZERO,
+        height: Height::ZERO,
+        time: Time::ZERO,
     }
 }
 

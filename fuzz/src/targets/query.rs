@@ -1,9 +1,9 @@
 //! Questions to the ledger and its answers.
 
-use hedgerow_base::{Digest, Height};
-use hedgerow_chain::{Answer, DeviceRef, Query};
+use hedgerow_base::{Digest, Height, NodeId, Slot};
+use hedgerow_chain::{Answer, DeviceRef, EpochSummary, ProposalSummary, ProtocolSummary, Query};
 use hedgerow_records::{ContentType, Payload, Reading};
-use hedgerow_wire::{Text, encode};
+use hedgerow_wire::{List, Text, encode};
 
 use super::{canonical, records::device_name};
 
@@ -28,7 +28,26 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
         block_time: 4,
         record: Digest::ZERO,
     };
+    let protocol = ProtocolSummary {
+        epochs: List::new(vec![EpochSummary {
+            number: 0,
+            protocol: "pbft".parse().expect("a name"),
+            base: Slot::ZERO,
+            height: Height::ZERO,
+            time: 5,
+        }])
+        .expect("one"),
+        proposals: List::new(vec![ProposalSummary {
+            id: Digest::ZERO,
+            protocol: "aliph".parse().expect("a name"),
+            voters: [NodeId(0), NodeId(2)].into_iter().collect(),
+        }])
+        .expect("one"),
+        needed: 3,
+    };
     vec![
+        encode(&Query::Protocol),
+        Answer::Protocol(protocol).to_bytes(),
         encode(&Query::Head),
         encode(&Query::Block(Height(7))),
         encode(&Query::Device(DeviceRef::Name(device_name(0)))),

@@ -2,12 +2,12 @@
 
 use std::sync::OnceLock;
 
-use hedgerow_base::Height;
+use hedgerow_base::{Digest, Height, NodeId};
 use hedgerow_crypto::SigningKey;
 use hedgerow_records::{
-    Algorithm, Bundle, ContentType, DevicePublicKey, Name, Payload, Reading, Receipt, Receipts,
-    Record, Registration, Rejection, SignedRecord, SignedRegistration, StreamName, Transaction,
-    VERSION,
+    Algorithm, Bundle, ContentType, DevicePublicKey, Name, Payload, ProtocolName, Reading, Receipt,
+    Receipts, Record, Registration, Rejection, SignedRecord, SignedRegistration, SignedVote,
+    StreamName, Transaction, VERSION, Vote,
 };
 use hedgerow_wire::{Blob, List, encode};
 
@@ -24,14 +24,19 @@ pub(crate) fn run(data: &[u8]) {
     if let Some(signed) = canonical::<SignedRegistration>(data) {
         let _ = signed.registration();
     }
+    if let Some(signed) = canonical::<SignedVote>(data) {
+        look_into_vote(&signed);
+    }
     if let Ok(transaction) = Transaction::from_bytes(data) {
         assert_eq!(
             transaction.to_bytes(),
             data,
             "a second encoding was accepted"
         );
-        if let Transaction::Record(signed) = transaction {
-            look_into(&signed);
+        match transaction {
+            Transaction::Record(signed) => look_into(&signed),
+            Transaction::Vote(signed) => look_into_vote(&signed),
+            Transaction::Register(_) => {}
         }
     }
     if let Ok(bundle) = Bundle::from_bytes(data) {
@@ -55,6 +60,9 @@ pub(crate) fn run(data: &[u8]) {
         if let Ok(name) = text.parse::<StreamName>() {
             assert_eq!(name.to_string(), text, "a second spelling was accepted");
         }
+        if let Ok(name) = text.parse::<ProtocolName>() {
+            assert_eq!(name.to_string(), text, "a second spelling was accepted");
+        }
     }
 }
 
@@ -71,6 +79,17 @@ fn look_into(signed: &SignedRecord) {
     }
 }
 
+fn look_into_vote(signed: &SignedVote) {
+    if let Ok(vote) = signed.vote() {
+        assert_eq!(
+            encode(&vote),
+            *signed.body,
+            "a second encoding was accepted"
+        );
+        let _ = vote.proposal();
+    }
+}
+
 /// A device's secret and its public key.
 pub(crate) fn device(number: u8) -> (SigningKey, DevicePublicKey) {
     let signing = SigningKey::from_seed([number ^ 0x5a; 32]);
@@ -81,6 +100,26 @@ pub(crate) fn device(number: u8) -> (SigningKey, DevicePublicKey) {
 /// A device's name.
 pub(crate) fn device_name(number: u8) -> Name {
     Name::new(format!("device-{number}")).expect("a name")
+}
+
+/// The genesis that votes are for.
+pub(crate) const GENESIS: Digest = Digest([7; 32]);
+
+/// A member's signing key.
+pub(crate) fn member(number: u32) -> SigningKey {
+    SigningKey::from_seed([number as u8; 32])
+}
+
+/// A member's vote.
+pub(crate) fn vote(number: u32, epoch: u64, protocol: &str) -> Transaction {
+    let vote = Vote {
+        version: VERSION,
+        genesis: GENESIS,
+        epoch,
+        protocol: ProtocolName::new(protocol).expect("a name"),
+        validator: NodeId(number),
+    };
+    Transaction::Vote(vote.sign(&member(number % 5)))
 }
 
 /// The registration of a device by a member.
@@ -139,12 +178,13 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
     let transactions = [
         registration(0, 0).to_bytes(),
         Transaction::Record(signed.clone()).to_bytes(),
+        vote(0, 0, "aliph").to_bytes(),
     ];
     let blobs = transactions
         .iter()
         .map(|bytes| Blob::new(bytes.clone()).expect("short"));
     let bundle = Bundle {
-        transactions: List::new(blobs.collect()).expect("two"),
+        transactions: List::new(blobs.collect()).expect("few"),
     };
     let stream = signed.record().expect("a record").stream_id();
     let receipts = [
@@ -160,6 +200,13 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
         },
         Receipt::Rejected {
             reason: Rejection::Conflict { sequence: 9 },
+        },
+        Receipt::Voted {
+            proposal: Digest::ZERO,
+            height: Height(3),
+            votes: 3,
+            needed: 3,
+            began: Some(1),
         },
     ];
     let mut seeds = vec![

@@ -1,4 +1,4 @@
-use hedgerow_base::NodeSet;
+use hedgerow_base::{Height, NodeSet, Slot, Time};
 use hedgerow_kv::{KvStore, StoreError};
 use hedgerow_records::{ProtocolName, proposal_id};
 use hedgerow_state::STORAGE;
@@ -6,8 +6,22 @@ use hedgerow_streams::{Epoch, epoch, newest_epoch, proposals};
 use hedgerow_wire::List;
 
 use crate::{
-    Answer, EpochSummary, Ledger, MAX_PAGE, ProposalSummary, ProtocolSummary, ledger::damaged,
+    Answer, EpochSummary, Genesis, Ledger, MAX_PAGE, ProposalSummary, ProtocolSummary,
+    ledger::damaged,
 };
+
+impl Genesis {
+    /// How the order begins.
+    pub(crate) fn first_epoch(&self) -> Epoch {
+        Epoch {
+            number: 0,
+            protocol: self.ordering.consensus.clone(),
+            base: Slot::ZERO,
+            height: Height::ZERO,
+            time: Time::from_millis(self.time),
+        }
+    }
+}
 
 impl<S: KvStore> Ledger<S> {
     /// The epoch of the order after the newest executed slot, which may still be rolled back. Cheap: a few hashes, and
@@ -47,9 +61,9 @@ impl<S: KvStore> Ledger<S> {
                 time: epoch.time.as_millis(),
             });
         }
-        let genesis = self.digest();
+        let genesis = self.genesis().digest();
         let open = proposals(state)?.into_iter().map(|open| ProposalSummary {
-            id: proposal_id(genesis, newest, &open.protocol),
+            id: proposal_id(&genesis, newest, &open.protocol),
             protocol: open.protocol,
             voters: open.voters,
         });

@@ -7,7 +7,7 @@ use hedgerow_kv::{KvStore, StoreError};
 use hedgerow_merkle::{NodeAddress, ProveError, Range};
 use hedgerow_proofs::{Certificate, Header, MAX_HEADER, TrustRoot, layout::STREAMS_ADDRESS};
 use hedgerow_state::{Account, LoadError, State, View, Writes};
-use hedgerow_streams::{BlockContext, Epoch, Network, Streams};
+use hedgerow_streams::{BlockContext, Network, Streams};
 use hedgerow_wire::{Blob, List, decode, encode};
 
 use crate::{
@@ -134,17 +134,6 @@ impl Genesis {
         (header, state)
     }
 
-    /// How the order begins.
-    pub(crate) fn first_epoch(&self) -> Epoch {
-        Epoch {
-            number: 0,
-            protocol: self.ordering.consensus.clone(),
-            base: Slot::ZERO,
-            height: Height::ZERO,
-            time: Time::from_millis(self.time),
-        }
-    }
-
     /// What a verifier must know of the network.
     ///
     /// # Errors
@@ -258,11 +247,6 @@ impl<S: KvStore> Ledger<S> {
             slot: tip.slot,
             stable_slot: self.stable.slot,
         }
-    }
-
-    /// The genesis' digest.
-    pub(crate) const fn digest(&self) -> &Digest {
-        &self.digest
     }
 
     pub(crate) fn tip(&self) -> &Tip {

@@ -269,3 +269,101 @@ fn voters(word: U256) -> NodeSet {
     let all = (0..NodeSet::CAPACITY).map(NodeId);
     all.filter(|node| word.bit(node.index())).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use alloy_primitives::uint;
+    use hedgerow_base::Digest;
+    use hedgerow_records::VERSION;
+
+    use super::*;
+
+    fn first() -> Epoch {
+        Epoch {
+            number: 0,
+            protocol: "pbft".into(),
+            base: Slot::ZERO,
+            height: Height::ZERO,
+            time: Time::ZERO,
+        }
+    }
+
+    fn cast(state: &mut State, slot: u64, validator: u32, protocol: &str) -> Option<u64> {
+        let mut ballot = Ballot::load(state, &first()).unwrap();
+        let vote = Vote {
+            version: VERSION,
+            genesis: Digest::ZERO,
+            epoch: ballot.epoch.number,
+            protocol: protocol.parse().unwrap(),
+            validator: NodeId(validator),
+        };
+        let block = BlockContext {
+            height: Height(slot - 1),
+            time: 1000 * slot,
+            slot: Slot(slot),
+        };
+        let roster = Roster::new(128).unwrap();
+        match ballot.cast(&vote, block, roster, state).unwrap() {
+            Receipt::Voted { began, needed, .. } => {
+                assert_eq!(needed, 86);
+                began
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// As a Solidity contract would have it: the arrays are at keccak256(0) and keccak256(1), both well known.
+    #[test]
+    fn the_account_of_the_order_is_laid_out_as_documented() {
+        let epochs = uint!(0x290decd9548b62a8d60345a988386fc84ba6bc95484008f6362f93160ef3e563_U256);
+        let open = uint!(0xb10e2d527612073b26eecdfd717e6a320cf44b4afac2b0732d9fcbe2b7fa0cf6_U256);
+        let mut state = State::default();
+        for validator in (0..84).chain([127]) {
+            assert_eq!(cast(&mut state, 9, validator, "r-aliph"), None);
+        }
+        assert_eq!(cast(&mut state, 9, 0, "chain"), None);
+        let aliph = uint!(0x722d616c69706800000000000000000000000000000000000000000000000000_U256);
+        let chain = uint!(0x636861696e000000000000000000000000000000000000000000000000000000_U256);
+        let voters = uint!(0x80000000000fffffffffffffffffffff_U256);
+        let is = |state: &State, words: &[(U256, U256)]| {
+            for (slot, expected) in words {
+                assert_eq!(word(state, *slot), *expected, "slot {slot:x}");
+            }
+        };
+        let at = |array: U256, offset: u64| array + U256::from(offset);
+        is(
+            &state,
+            &[
+                (U256::ZERO, U256::ZERO),
+                (U256::ONE, U256::from(2)),
+                (at(open, 0), aliph),
+                (at(open, 1), voters),
+                (at(open, 2), chain),
+                (at(open, 3), U256::ONE),
+            ],
+        );
+
+        assert_eq!(cast(&mut state, 9, 126, "r-aliph"), Some(1));
+        // time 9000, height 8, slot 9
+        let place = uint!(0x0000000000002328_0000000000000008_0000000000000009_U256);
+        let cleared = (0..4).map(|offset| (at(open, offset), U256::ZERO));
+        let expected: Vec<_> = cleared
+            .chain([
+                (U256::ZERO, U256::ONE),
+                (U256::ONE, U256::ZERO),
+                (at(epochs, 0), aliph),
+                (at(epochs, 1), place),
+            ])
+            .collect();
+        is(&state, &expected);
+        for validator in 0..86 {
+            cast(&mut state, 11, validator, "chain");
+        }
+        is(
+            &state,
+            &[(U256::ZERO, U256::from(2)), (at(epochs, 2), chain)],
+        );
+        assert_eq!(epoch(&state, &first(), 1).unwrap().unwrap().base, Slot(9));
+        assert_eq!(newest_epoch(&state, &first()).unwrap().protocol, "chain");
+    }
+}

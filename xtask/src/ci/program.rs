@@ -22,6 +22,8 @@ const SEEDS: &[(&str, &str, &str, &str)] = &[
     ("r-aliph", "liveness", "0..100", "100"),
     ("azyzzyva", "safety", "0..150", "100"),
     ("azyzzyva", "liveness", "0..150", "100"),
+    ("changing", "safety", "0..60", "100"),
+    ("changing", "liveness", "0..60", "100"),
 ];
 
 /// A new folder for what a step leaves; removed when the step was fine.

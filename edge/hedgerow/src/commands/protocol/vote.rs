@@ -317,7 +317,7 @@ impl Order {
 
     /// The epoch before this one, and the protocol, of a proposal that begins with these digits: anybody can compute the
     /// identifiers.
-    fn lapsed(&self, genesis: &Digest, digits: &str) -> Option<(u64, &'static str)> {
+    fn past(&self, genesis: &Digest, digits: &str) -> Option<(u64, &'static str)> {
         let past = (0..self.epoch().ok()?).rev();
         past.take(REMEMBERED)
             .flat_map(|epoch| Consensus::all().map(move |known| (epoch, known.name())))
@@ -330,7 +330,13 @@ impl Order {
     /// Why no open proposal begins with these digits.
     fn unknown(&self, genesis: &Digest, digits: &str) -> String {
         let now = super::show_epoch(&self.0["epoch"]);
-        match self.lapsed(genesis, digits) {
+        match self.past(genesis, digits) {
+            Some((epoch, protocol))
+                if self.protocol().is_ok_and(|orders| orders == protocol)
+                    && self.epoch().is_ok_and(|number| number == epoch + 1) =>
+            {
+                format!("{digits}: this has been decided: {now}")
+            }
             Some((epoch, protocol)) => format!(
                 "{digits}: the proposal of {protocol} has lapsed with epoch {epoch}; now it is {now}: propose it anew"
             ),
