@@ -51,7 +51,9 @@ impl Heights {
             let (mut last, mut when) = (0, vec![Instant::now()]);
             while !stopped.load(Ordering::Relaxed) {
                 let status = http.json("/status").unwrap_or_default();
-                let height = status["network"]["attested_height"].as_u64().unwrap_or(last);
+                let height = status["network"]["attested_height"]
+                    .as_u64()
+                    .unwrap_or(last);
                 if height > last {
                     last = height;
                     when.push(Instant::now());
@@ -90,7 +92,10 @@ fn main() -> Result<()> {
     let fleet = Fleet::start(&network, devices.collect::<Result<Vec<_>>>()?, rate)?;
     thread::sleep(Duration::from_secs(2));
 
-    println!("{:>3}  {:10} {:>7}  {:>16}  validators", "", "protocol", "block", "longest gap ms");
+    println!(
+        "{:>3}  {:10} {:>7}  {:>16}  validators",
+        "", "protocol", "block", "longest gap ms"
+    );
     let (mut longest, mut late) = (Duration::ZERO, Vec::new());
     for (number, protocol) in (1..).zip(order.split(',')) {
         if number == down {
@@ -154,7 +159,9 @@ fn vote(network: &Network, protocol: &str) -> Result<u64> {
     let propose = ["protocol", "propose", protocol, "--json", "--member"];
     let said = network.command(&[&propose[..], &[&config(0)]].concat())?;
     let said: Value = serde_json::from_str(&said).context("protocol propose --json")?;
-    let id = said["proposal"].as_str().context("protocol propose --json: proposal")?;
+    let id = said["proposal"]
+        .as_str()
+        .context("protocol propose --json: proposal")?;
     let approve = ["protocol", "approve", id, "--json", "--member"];
     let mut said = Value::Null;
     for member in [1, 2] {

@@ -80,10 +80,17 @@ fn words_come_back_as_they_were_and_nothing_cut_or_lengthened_passes() {
         }
         let mut other = frame.to_vec();
         *other.iter_mut().nth_back(1).unwrap() ^= 1;
-        assert!(!admits(&codec, 0, &other.into()), "an epoch that says nothing");
+        assert!(
+            !admits(&codec, 0, &other.into()),
+            "an epoch that says nothing"
+        );
     }
     let many = vec![words_batch(); MAX_FETCH as usize + 1];
-    assert!(!admits(&codec, 0, &codec.seal(&Message::Fetched(many), Target::Others)));
+    assert!(!admits(
+        &codec,
+        0,
+        &codec.seal(&Message::Fetched(many), Target::Others)
+    ));
 }
 
 fn words_batch() -> Fetched {

@@ -31,8 +31,10 @@ use catch_up::CatchUp;
 
 /// Why an epoch begins.
 pub(crate) const VOTED: &str = "the members voted for another protocol";
-/// How many words of an epoch that is not here yet are kept of each replica.
+/// How many words of an epoch that is not here yet are kept of each replica, and of each client: what they said first is
+/// what lets the epoch begin without waiting for time-outs.
 const EARLY: usize = 16;
+const EARLY_OF_CLIENT: usize = 4;
 
 type Out = Outbox<Epochs>;
 
@@ -177,9 +179,10 @@ impl Replica {
             self.show(from, out);
         } else if epoch == self.epoch.number && !matches!(self.stage, Stage::Beginning(_)) {
             self.tell(Told::Message(from, message), out);
-        } else if epoch <= self.epoch.number.saturating_add(1) && self.roster.contains(from) {
+        } else if epoch <= self.epoch.number.saturating_add(1) {
             let kept = self.early.iter().filter(|(who, ..)| *who == from).count();
-            if kept < EARLY {
+            let replica = self.roster.contains(from);
+            if kept < if replica { EARLY } else { EARLY_OF_CLIENT } {
                 self.early.push_back((from, epoch, message));
             }
         }
