@@ -7,9 +7,11 @@ mod pbft;
 mod registry;
 mod report;
 mod run;
+mod sweep;
 
 pub use compositions::Composed;
 pub use pbft::Pbft;
 pub use registry::{PROTOCOLS, UnknownProtocol};
 pub use report::{Failure, Report};
 pub use run::{Request, attacks, run, run_one, run_subject, trace};
+pub use sweep::{Payload, Point, Sweep, Swept, sweep};
