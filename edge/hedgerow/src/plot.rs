@@ -110,7 +110,15 @@ fn paint<B: DrawingBackend>(
     let right = points().map(|point| point.0).fold(1.0, f64::max);
     let low = points().map(|point| point.1).fold(f64::INFINITY, f64::min);
     let high = points().map(|point| point.1).fold(0.0, f64::max);
-    let (low, high) = if low < high { (low, high) } else { (0.1, 10.0) };
+    let (low, high) = if low <= high {
+        (low, high)
+    } else {
+        (0.1, 10.0)
+    };
+    let (low, high) = (
+        (low / 1.1).log2().floor().exp2(),
+        (high * 1.1).log2().ceil().exp2(),
+    );
     let mut chart = ChartBuilder::on(area)
         .margin_top(below + 8)
         .margin_right(36)
@@ -118,7 +126,7 @@ fn paint<B: DrawingBackend>(
         .margin_left(12)
         .x_label_area_size(56)
         .y_label_area_size(78)
-        .build_cartesian_2d(0.0..right * 1.05, (low / 1.3..high * 1.3).log_scale())?;
+        .build_cartesian_2d(0.0..right * 1.05, (low..high).log_scale().base(2.0))?;
     let thousands = |x: &f64| format!("{:.0}", x / 1e3);
     chart
         .configure_mesh()
@@ -161,8 +169,8 @@ fn paint<B: DrawingBackend>(
     area.present()
 }
 
-/// The shape of curve `index`, `right` pixels from where it belongs.
-fn marker(index: usize, right: i32, colour: RGBColor) -> Polygon<(i32, i32)> {
+/// The shape of curve `index`, `right` pixels from where it belongs: an outline, so that one shows through another.
+fn marker(index: usize, right: i32, colour: RGBColor) -> PathElement<(i32, i32)> {
     let shape: &[(i32, i32)] = match index % 7 {
         0 => &[(-5, -5), (5, -5), (5, 5), (-5, 5)],
         1 => &[(0, -7), (7, 6), (-7, 6)],
@@ -172,8 +180,9 @@ fn marker(index: usize, right: i32, colour: RGBColor) -> Polygon<(i32, i32)> {
         5 => &[(-7, -2), (7, -2), (7, 2), (-7, 2)],
         _ => &[(-2, -7), (2, -7), (2, 7), (-2, 7)],
     };
-    let moved: Vec<_> = shape.iter().map(|(x, y)| (x + right, *y)).collect();
-    Polygon::new(moved, colour.filled())
+    let closed = shape.iter().chain(shape.first());
+    let moved: Vec<_> = closed.map(|(x, y)| (x + right, *y)).collect();
+    PathElement::new(moved, colour.stroke_width(2))
 }
 
 #[cfg(test)]
