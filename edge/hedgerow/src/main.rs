@@ -10,6 +10,7 @@ mod member;
 mod mqtt;
 mod network;
 mod output;
+mod plot;
 mod readings;
 
 use std::process::ExitCode;

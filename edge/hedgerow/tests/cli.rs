@@ -550,6 +550,75 @@ fn every_promised_command_teaches() {
 }
 
 #[test]
+fn sim_draws_latency_against_throughput() {
+    let dir = folder();
+    let draw = |into: &str| {
+        let mut arguments: Vec<_> =
+            "sim --mode performance --protocol pbft,quorum --seeds 0..2 --requests 60 --no-disk"
+                .split(' ')
+                .collect();
+        arguments
+            .extend("--clients 1,3 --payload 0/0,1/0 --warm-up 5 --measure 100 --plot".split(' '));
+        arguments.push(into);
+        good(dir.path(), &arguments)
+    };
+    let said = draw("curves");
+    assert!(
+        said.contains("110 ns per MAC") && said.contains("n = 4, f = 1"),
+        "{said}"
+    );
+    let file = |path: &str| fs::read(dir.path().join(path)).unwrap();
+    let data = text(&file("curves/latency-throughput.csv"));
+    let lines: Vec<_> = data.lines().collect();
+    assert!(lines[0].starts_with("protocol,payload,clients,"), "{data}");
+    let points: Vec<Vec<_>> = lines[1..]
+        .iter()
+        .map(|line| line.split(',').collect())
+        .collect();
+    let loads: Vec<_> = points.iter().map(|point| point[..3].join(" ")).collect();
+    assert_eq!(
+        loads,
+        [
+            "pbft 0/0 1",
+            "pbft 0/0 3",
+            "quorum 0/0 1",
+            "quorum 0/0 3",
+            "pbft 1/0 1",
+            "pbft 1/0 3",
+            "quorum 1/0 1",
+            "quorum 1/0 3"
+        ]
+    );
+    for (point, line) in points.iter().zip(&lines[1..]) {
+        assert_eq!(point.len(), lines[0].split(',').count(), "{line}");
+        let answered = point[4] != "0";
+        // Three clients are contention: a Quorum may be busy with ending.
+        assert!(answered || line.starts_with("quorum"), "{line}");
+    }
+    let json = json_of(&text(&file("curves/latency-throughput.json")));
+    assert_eq!(json["points"].as_array().unwrap().len(), points.len());
+    for payload in ["0-0", "1-0"] {
+        let svg = text(&file(&format!("curves/latency-throughput-{payload}.svg")));
+        let document = roxmltree::Document::parse(&svg).unwrap();
+        assert!(document.root_element().has_tag_name("svg"));
+        let png = file(&format!("curves/latency-throughput-{payload}.png"));
+        let mut reader = png::Decoder::new(std::io::Cursor::new(png))
+            .read_info()
+            .unwrap();
+        let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
+        reader.next_frame(&mut pixels).unwrap();
+        assert!(
+            pixels.iter().any(|value| *value != pixels[0]),
+            "{payload} is blank"
+        );
+    }
+    draw("again");
+    assert_eq!(data, text(&file("again/latency-throughput.csv")));
+    let refused = bad(dir.path(), 2, &["sim", "--seeds", "0..1", "--plot", "x"]);
+    assert!(refused.contains("--mode performance"), "{refused}");
+}
+
+#[test]
 fn a_bad_file_of_readings_is_refused_before_anything_starts() {
     let dir = folder();
     fs::write(dir.path().join("a.csv"), "when,a\n1,2\n").unwrap();

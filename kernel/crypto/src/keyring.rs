@@ -54,7 +54,14 @@ pub struct RosterMismatch(pub NodeId);
 #[derive(Clone, Debug)]
 pub struct Keyring {
     keys: Arc<Keys>,
+    counts: Arc<Counts>,
     context: u64,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    made: Counter,
+    checked: Counter,
 }
 
 #[derive(Debug)]
@@ -65,8 +72,6 @@ struct Keys {
     verifying: Vec<VerifyingKey>,
     /// Per member: the key for what I say to it, and for what it says to me.
     macs: Vec<(MacKey, MacKey)>,
-    made: Counter,
-    checked: Counter,
 }
 
 impl Keyring {
@@ -102,11 +107,10 @@ impl Keyring {
             signing,
             verifying,
             macs: macs.collect(),
-            made: Counter::default(),
-            checked: Counter::default(),
         };
         Ok(Self {
             keys: Arc::new(keys),
+            counts: Arc::default(),
             context: 0,
         })
     }
@@ -117,6 +121,7 @@ impl Keyring {
     pub fn scoped(&self, context: u64) -> Self {
         Self {
             keys: self.keys.clone(),
+            counts: self.counts.clone(),
             context,
         }
     }
@@ -135,6 +140,16 @@ impl Keyring {
         ]);
         let first = inner.0.first_chunk().copied().unwrap_or_default();
         self.scoped(u64::from_le_bytes(first).max(1))
+    }
+
+    /// The same keys, whose MACs are counted apart from now on: for whoever shares keys between networks.
+    #[must_use]
+    pub fn counted_apart(&self) -> Self {
+        Self {
+            keys: self.keys.clone(),
+            counts: Arc::default(),
+            context: self.context,
+        }
     }
 
     /// What everything that is made and accepted here is bound to.
@@ -200,7 +215,7 @@ impl Keyring {
             .macs
             .get(to.index())
             .map_or(Tag([0; 16]), |(outgoing, _)| {
-                self.keys.made.add(1);
+                self.counts.made.add(1);
                 outgoing.over(&Covered::new(digest, self.context))
             })
     }
@@ -212,7 +227,7 @@ impl Keyring {
             .macs
             .get(from.index())
             .is_some_and(|(_, incoming)| {
-                self.keys.checked.add(1);
+                self.counts.checked.add(1);
                 incoming.over(&Covered::new(digest, self.context)) == tag
             })
     }
@@ -224,16 +239,17 @@ impl Keyring {
         let covered = Covered::new(digest, self.context);
         let keys = self.keys.macs.iter().take(self.keys.roster.n());
         let tags: Vec<_> = keys.map(|(outgoing, _)| outgoing.over(&covered)).collect();
-        self.keys.made.add(tags.len());
+        self.counts.made.add(tags.len());
         Authenticator::new(tags)
     }
 
-    /// The MACs made and checked so far with these keys: by this keyring and by all its clones, in all contexts.
+    /// The MACs made and checked so far with these keys: by this keyring and by all its clones, in all contexts, but not
+    /// by those that are [counted apart](Self::counted_apart).
     #[must_use]
     pub fn mac_count(&self) -> MacCount {
         MacCount {
-            made: self.keys.made.get(),
-            checked: self.keys.checked.get(),
+            made: self.counts.made.get(),
+            checked: self.counts.checked.get(),
         }
     }
 }

@@ -292,6 +292,10 @@ fn macs_are_counted_across_clones_and_contexts() {
     assert_eq!(keyrings[1].mac_count(), MacCount::default());
     assert!(convinces(&vote, &keyrings[1].scoped(3)));
     assert_eq!(keyrings[1].mac_count().made, 0);
+    let (apart, before) = (keyrings[0].counted_apart(), keyrings[0].mac_count());
+    assert_eq!(apart.tag_for(NodeId(1), &digest), tag);
+    assert_eq!(apart.mac_count().total(), 1);
+    assert_eq!(keyrings[0].mac_count(), before);
     let wrapped = MacCount {
         made: 1,
         checked: 0,

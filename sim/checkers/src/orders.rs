@@ -31,6 +31,8 @@ pub(crate) struct Branch {
     pub(crate) settled: Slot,
     /// What it executed after that, in slot order without gaps.
     pub(crate) ahead: Vec<Batch>,
+    /// Its disk was replaced: what it has shows when it starts.
+    replaced: bool,
 }
 
 impl Branch {
@@ -65,7 +67,16 @@ impl Orders {
         let known = self.operations.len() as u64;
         match observation {
             Observation::LostMemory { node } => {
-                self.replicas.entry(*node).or_default().ahead.clear();
+                let branch = self.replicas.entry(*node).or_default();
+                branch.ahead.clear();
+                branch.replaced = true;
+            }
+            // An old disk may have a branch that was final nowhere, and begins with it again.
+            Observation::Started { node, executed } => {
+                let branch = self.replicas.entry(*node).or_default();
+                if core::mem::take(&mut branch.replaced) {
+                    branch.settled = branch.settled.min(*executed);
+                }
             }
             Observation::Speculated { node, batch } => {
                 self.replicas.entry(*node).or_default().execute(batch);

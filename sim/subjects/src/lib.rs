@@ -8,6 +8,7 @@ mod pbft;
 mod registry;
 mod report;
 mod run;
+mod sweep;
 
 pub use changing::Changing;
 pub use compositions::Composed;
@@ -15,3 +16,4 @@ pub use pbft::Pbft;
 pub use registry::{PROTOCOLS, UnknownProtocol};
 pub use report::{Failure, Report};
 pub use run::{Request, attacks, run, run_one, run_subject, trace};
+pub use sweep::{Payload, Point, Sweep, Swept, sweep};

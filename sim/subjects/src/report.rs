@@ -95,7 +95,7 @@ impl Report {
         self.slots += outcome.slots;
         self.frames += outcome.frames;
         self.bytes += outcome.bytes;
-        self.answering_ns += outcome.last_answer_ns;
+        self.answering_ns += outcome.measured_ns;
         self.virtual_ns += outcome.ended_ns;
         if self.mode == Mode::Liveness {
             let recovery = outcome.recovery_ns.unwrap_or(0).div_ceil(1_000_000);
@@ -118,7 +118,7 @@ impl Report {
         self.latency_p50_ms = self.latencies.percentile_ms(50.0);
         self.latency_p99_ms = self.latencies.percentile_ms(99.0);
         if self.mode == Mode::Performance && self.answering_ns > 0 {
-            self.throughput_per_s = self.requests as f64 / (self.answering_ns as f64 / 1e9);
+            self.throughput_per_s = self.latencies.len() as f64 / (self.answering_ns as f64 / 1e9);
         }
     }
 }

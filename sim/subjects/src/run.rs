@@ -9,7 +9,7 @@ use std::{
 };
 
 use hedgerow_world::{
-    Attack, Latencies, Options, Outcome, Plan, Subject, Transcript, Violation, World,
+    Attack, Latencies, Load, MS, Options, Outcome, Plan, Subject, Transcript, Violation, World,
 };
 
 use crate::{
@@ -39,6 +39,7 @@ impl Request {
             requests,
             replicas,
             attack,
+            load,
         } = &self.options;
         let mut command = format!(
             "hedgerow sim --protocol {} --seeds {seed}..{} --requests {requests} --mode {}",
@@ -52,8 +53,32 @@ impl Request {
         if let Some(attack) = attack {
             command += &format!(" --attack {attack}");
         }
+        command += &flags(load);
         command + " --trace"
     }
+}
+
+/// The arguments that ask for this load.
+fn flags(load: &Load) -> String {
+    let default = Load::default();
+    let mut flags = String::new();
+    if load.clients != default.clients {
+        flags += &format!(" --clients {}", load.clients);
+    }
+    if load.outstanding != default.outstanding {
+        flags += &format!(" --outstanding {}", load.outstanding);
+    }
+    if let Some(request) = load.request_bytes {
+        flags += &format!(" --payload {}/{}", request >> 10, load.reply_bytes >> 10);
+    }
+    if !load.disk {
+        flags += " --no-disk";
+    }
+    if let Some(window) = load.window {
+        let (warm_up, most) = (window.warm_up_ns / MS, window.most_ns / MS);
+        flags += &format!(" --warm-up {warm_up} --measure {most}");
+    }
+    flags
 }
 
 /// All ways to misbehave in a subject: those of every protocol and its own.
@@ -186,6 +211,8 @@ pub fn run_one<S: Subject>(
             ended_ns: 0,
             last_answer_ns: 0,
             latencies: Latencies::default(),
+            measured_ns: 0,
+            meters: Vec::new(),
             bytes: 0,
             frames: 0,
             restarts: 0,

@@ -12,6 +12,7 @@ fn check(protocol: &str, mode: Mode, seeds: std::ops::Range<u64>) {
         requests: 60,
         replicas: None,
         attack: None,
+        ..Options::default()
     };
     let request = Request {
         protocol: protocol.to_owned(),
@@ -82,6 +83,7 @@ fn r_aliph_outlasts_a_slow_replica() {
             requests: 40_000,
             replicas: None,
             attack: attack.map(str::to_owned),
+            ..Options::default()
         };
         let request = Request {
             protocol: protocol.to_owned(),
@@ -108,6 +110,7 @@ fn each_liar_is_withstood() {
             requests: 30,
             replicas: Some(4),
             attack: Some(attack.name.to_owned()),
+            ..Options::default()
         };
         let (send, lines) = mpsc::channel();
         for seed in 1_000..1_004 {

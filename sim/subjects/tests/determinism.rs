@@ -9,6 +9,7 @@ fn options() -> Options {
         requests: 100,
         replicas: Some(3),
         attack: Some("none".into()),
+        ..Options::default()
     }
 }
 
@@ -71,6 +72,7 @@ fn a_failing_seed_names_the_command_that_replays_it() {
             requests: 50,
             replicas: None,
             attack: None,
+            ..Options::default()
         },
         threads: 1,
     };

@@ -31,6 +31,7 @@ fn seeds_that_failed_once_pass_now() {
                 requests: values["requests"].parse().unwrap(),
                 replicas: values.get("replicas").map(|n| n.parse().unwrap()),
                 attack: values.get("attack").map(|&name| name.to_owned()),
+                ..Options::default()
             },
             threads: 1,
         };

@@ -12,6 +12,7 @@ fn report(mode: Mode, seeds: std::ops::Range<u64>, requests: u32) -> Report {
             requests,
             replicas: None,
             attack: None,
+            ..Options::default()
         },
         threads: 2,
     };

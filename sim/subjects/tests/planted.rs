@@ -18,6 +18,7 @@ fn report(sequencer: Sequencer, mode: Mode, seeds: u64) -> Report {
             requests: 120,
             replicas: Some(2),
             attack: Some("none".into()),
+            ..Options::default()
         },
         threads: 2,
     };

@@ -1,14 +1,19 @@
+use std::fmt;
+
+use hedgerow_crypto::MacCount;
+
 /// What computing costs a node, in nanoseconds of its one processor: performance mode's model of a machine.
 ///
-/// Codecs are opaque to the simulator, so the cost of cryptography is counted from outside: a frame to or from many
-/// costs one tag per replica to make and one to check; signatures are counted as the codec asks for them.
+/// What a node does is counted, not guessed: frames and bytes as they come and go, MACs by the count that its keyring
+/// keeps, signatures as the codec asks for their checks. Making a signature is free: no protocol signs while all is
+/// well. The application executes on a processor of its own, as in the real driver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CostModel {
     /// Per frame received: system call, decoding, dispatch.
     pub receive_ns: u64,
     /// Per frame and receiver sent.
     pub send_ns: u64,
-    /// Per byte received or sent: copying and hashing.
+    /// Per byte received, and per byte and receiver sent, in picoseconds: copying and hashing.
     pub byte_ps: u64,
     /// Per MAC made or checked.
     pub tag_ns: u64,
@@ -47,16 +52,36 @@ impl CostModel {
     #[must_use]
     pub const fn receiving(&self, bytes: usize, signatures: usize) -> u64 {
         self.receive_ns
-            + self.tag_ns
             + bytes as u64 * self.byte_ps / 1_000
             + signatures as u64 * self.signature_ns
     }
 
-    /// The cost of sealing a frame of `bytes` with so many tags and sending it to so many receivers.
+    /// The cost of making and checking so many MACs.
     #[must_use]
-    pub const fn sending(&self, bytes: usize, tags: usize, receivers: usize) -> u64 {
-        receivers as u64 * self.send_ns
-            + tags as u64 * self.tag_ns
-            + bytes as u64 * receivers as u64 * self.byte_ps / 1_000
+    pub const fn macs(&self, count: MacCount) -> u64 {
+        count.total() as u64 * self.tag_ns
+    }
+
+    /// The cost of sending a frame of `bytes` to so many receivers.
+    #[must_use]
+    pub const fn sending(&self, bytes: usize, receivers: usize) -> u64 {
+        receivers as u64 * self.send_ns + bytes as u64 * receivers as u64 * self.byte_ps / 1_000
+    }
+}
+
+impl fmt::Display for CostModel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} ns per frame received, {} ns per frame and receiver sent, {} ps per byte either way, {} ns per MAC, {} ns \
+             per signature checked, {} ns per burst; {} ns per operation executed",
+            self.receive_ns,
+            self.send_ns,
+            self.byte_ps,
+            self.tag_ns,
+            self.signature_ns,
+            self.burst_ns,
+            self.execute_ns
+        )
     }
 }

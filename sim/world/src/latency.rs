@@ -25,6 +25,13 @@ impl Latencies {
         self.0.is_empty()
     }
 
+    /// Their mean in milliseconds; 0 when there is none.
+    #[must_use]
+    pub fn mean_ms(&self) -> f64 {
+        let sum: u128 = self.0.iter().map(|nanos| u128::from(*nanos)).sum();
+        sum as f64 / self.0.len().max(1) as f64 / 1e6
+    }
+
     /// The latency that `percent` of them do not exceed, in milliseconds; 0 when there is none.
     #[must_use]
     pub fn percentile_ms(&self, percent: f64) -> f64 {

@@ -20,6 +20,7 @@ mod ends;
 mod keys;
 mod latency;
 mod links;
+mod meter;
 mod node;
 mod observation;
 mod plan;
@@ -36,8 +37,12 @@ pub use cost::CostModel;
 pub use disk::Disk;
 pub use keys::keyrings;
 pub use latency::Latencies;
+pub use meter::Meter;
 pub use observation::{Checker, Observation, Violation};
-pub use plan::{Fault, LinkPlan, Mode, Options, Plan, StoragePlan, Weather, WorkloadPlan};
+pub use plan::{
+    CARD_BYTES_PER_S, Fault, LinkPlan, Load, Mode, Options, Plan, StoragePlan, Weather, Window,
+    WorkloadPlan,
+};
 pub use rng::Rng;
 pub use subject::{Place, Showing, Shown, Start, Subject, Vote};
 pub use trace::Transcript;

@@ -11,6 +11,10 @@ pub(crate) struct Links {
     distance: Vec<u64>,
     /// When each node's network card has sent what it was given.
     egress_free: Vec<u64>,
+    /// When it has received what has reached it.
+    ingress_free: Vec<u64>,
+    /// Per pair: when the last frame arrived, in orderly links.
+    last: Vec<u64>,
     /// Per sender: the receivers that it can't reach.
     cut: Vec<NodeSet>,
     slow: Vec<u64>,
@@ -33,6 +37,8 @@ impl Links {
             members,
             distance,
             egress_free: vec![0; members],
+            ingress_free: vec![0; members],
+            last: vec![0; if plan.orderly { members * members } else { 0 }],
             cut: vec![NodeSet::EMPTY; members],
             slow: vec![0; members],
             weather: Weather::default(),
@@ -61,12 +67,12 @@ impl Links {
         if free - now > BACKLOG_NS {
             return [None, None];
         }
-        // 78 bytes: Ethernet, IP and TCP around a frame.
-        let sent = free + (bytes as u64 + 78) * 1_000_000_000 / self.plan.bytes_per_s;
+        let sent = free + self.wire_ns(bytes);
         self.egress_free[i] = sent;
         let base = self.distance[i * self.members + j];
         if self.healed.contains(from) && self.healed.contains(to) {
-            return [Some(sent + base + rng.below(self.plan.jitter_ns + 1)), None];
+            let at = sent + base + rng.below(self.plan.jitter_ns + 1);
+            return self.in_order(i, j, [Some(at), None]);
         }
         let (plan, weather) = (&self.plan, &self.weather);
         if self.cut[i].contains(to) || rng.chance(plan.loss_ppm + weather.loss_ppm) {
@@ -82,7 +88,34 @@ impl Links {
             }
             *arrival = Some(at);
         }
+        self.in_order(i, j, arrivals)
+    }
+
+    /// How long a frame takes a network card. 78 bytes: Ethernet, IP and TCP around it.
+    fn wire_ns(&self, bytes: usize) -> u64 {
+        (bytes as u64 + 78) * 1_000_000_000 / self.plan.bytes_per_s
+    }
+
+    /// What is sent later arrives later, in orderly links.
+    fn in_order(&mut self, i: usize, j: usize, mut arrivals: [Option<u64>; 2]) -> [Option<u64>; 2] {
+        if let Some(last) = self.last.get_mut(i * self.members + j) {
+            for arrival in arrivals.iter_mut().flatten() {
+                *last = (*last + 1).max(*arrival);
+                *arrival = *last;
+            }
+        }
         arrivals
+    }
+
+    /// The last byte of a frame has reached `to`'s network card: when it is in, behind what came before it.
+    pub(crate) fn land(&mut self, now: u64, to: NodeId, bytes: usize) -> u64 {
+        if !self.plan.orderly {
+            return now;
+        }
+        let takes = self.wire_ns(bytes);
+        let free = &mut self.ingress_free[to.index()];
+        *free = (*free + takes).max(now);
+        *free
     }
 
     /// Nobody in `one` reaches anybody outside it; nor the other way, unless the cut is one-way.

@@ -7,7 +7,7 @@ use hedgerow_machine::{Codec, Gate, Machine, Outbox, Protocol, Target};
 use hedgerow_ordering::{Command, Event};
 
 use crate::{
-    Application, Attacker, Disk, Rng, Start, Subject, ahead::Ahead, clock::Clock,
+    Application, Attacker, Disk, Meter, Rng, Start, Subject, ahead::Ahead, clock::Clock,
     workload::Workload,
 };
 
@@ -71,6 +71,9 @@ pub(crate) struct Node<S: Subject> {
     pub(crate) dies_at_sync: Option<u64>,
     pub(crate) stall: u64,
     pub(crate) work_at: Option<u64>,
+    /// What its machine says to its user and when, in this order: a burst says it when it has done the work.
+    pub(crate) told: VecDeque<(u64, Event)>,
+    pub(crate) meter: Meter,
 }
 
 impl<S: Subject> Node<S> {
@@ -124,6 +127,7 @@ impl<S: Subject> Node<S> {
     pub(crate) fn crash(&mut self) -> usize {
         self.machine = None;
         self.inbox.clear();
+        self.told.clear();
         self.awake = false;
         self.busy_until = 0;
         self.deadline_at = None;

@@ -41,6 +41,47 @@ pub struct Options {
     pub replicas: Option<u32>,
     /// Only this way to misbehave, where one is named; a name that no way has: nobody lies.
     pub attack: Option<String>,
+    /// What clients ask for in a performance run.
+    pub load: Load,
+}
+
+/// What clients ask for in a performance run, and how it is measured.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Load {
+    /// How many clients, in a closed loop: an answer is followed by the next request at once.
+    pub clients: u32,
+    /// How many requests each has under way.
+    pub outstanding: usize,
+    /// Bytes of each operation, of which it takes 12 to be told from others; `None`: up to 128, by chance.
+    pub request_bytes: Option<usize>,
+    /// Bytes of each reply; it takes 8 at least.
+    pub reply_bytes: usize,
+    /// Whether what is logged waits for a disk; if not, the log is durable at once.
+    pub disk: bool,
+    /// What is measured; `None`: the requests of the run, from the first to the last.
+    pub window: Option<Window>,
+}
+
+/// A part of a run: clients do not stop before its end, and what was answered before its beginning does not count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// How much virtual time goes by before it, in nanoseconds.
+    pub warm_up_ns: u64,
+    /// How long it lasts in virtual time, in nanoseconds, unless the requests of the run are answered within it earlier.
+    pub most_ns: u64,
+}
+
+impl Default for Load {
+    fn default() -> Self {
+        Self {
+            clients: 4,
+            outstanding: 256,
+            request_bytes: None,
+            reply_bytes: 8,
+            disk: true,
+            window: None,
+        }
+    }
 }
 
 impl Default for Options {
@@ -50,9 +91,13 @@ impl Default for Options {
             requests: 500,
             replicas: None,
             attack: None,
+            load: Load::default(),
         }
     }
 }
+
+/// What a network card sends and receives in a performance run, in bytes per second: Gigabit Ethernet.
+pub const CARD_BYTES_PER_S: u64 = 125_000_000;
 
 /// Links as they are without faults.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,8 +114,10 @@ pub struct LinkPlan {
     pub duplicate_ppm: u32,
     /// Frames that later ones overtake, in a million.
     pub reorder_ppm: u32,
-    /// What a node's network card sends.
+    /// What a node's network card sends, and receives.
     pub bytes_per_s: u64,
+    /// Whether a link keeps the order of its frames, as TCP does, and a network card receives no faster than it sends.
+    pub orderly: bool,
 }
 
 /// What is added to the links' faults for a while.
@@ -102,6 +149,8 @@ pub struct StoragePlan {
 /// What clients do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WorkloadPlan {
+    /// When they begin.
+    pub begin_ns: u64,
     /// How many invocations and queries a client has under way at most.
     pub outstanding: usize,
     /// Mean time between requests of a client; 0: as soon as one is answered.
@@ -112,6 +161,8 @@ pub struct WorkloadPlan {
     pub reads_ppm: u32,
     /// Mean size of an operation.
     pub operation_bytes: usize,
+    /// Least size of one; the greatest is as far from the mean.
+    pub operation_least: usize,
     /// Size of a reply.
     pub reply_bytes: usize,
 }
@@ -176,6 +227,8 @@ pub struct Plan {
     pub clocks: (u64, u64),
     /// What clients do.
     pub workload: WorkloadPlan,
+    /// What is measured; `None`: everything.
+    pub window: Option<Window>,
     /// What goes wrong when, in order.
     pub faults: Vec<(u64, Fault)>,
     /// When the core is healed; `None`: never.
@@ -225,6 +278,7 @@ impl Plan {
             duplicate_ppm: rng.weighted(&[(2, 0), (1, 1_000), (1, 20_000)]),
             reorder_ppm: rng.weighted(&[(2, 0), (1, 5_000), (1, 100_000)]),
             bytes_per_s: rng.spread(1_000_000, 1_000_000_000),
+            orderly: false,
         };
         let sync_min_ns = rng.spread(MS / 20, 5 * MS);
         let storage = StoragePlan {
@@ -235,6 +289,7 @@ impl Plan {
         };
         let share = options.requests / clients.max(1);
         let workload = WorkloadPlan {
+            begin_ns: 0,
             outstanding: rng.spread(1, 32) as usize,
             pause_ns: if rng.chance(150_000) {
                 0
@@ -244,6 +299,7 @@ impl Plan {
             burst: rng.spread(1, 16) as u32,
             reads_ppm: rng.weighted(&[(1, 0), (2, 100_000), (1, 500_000)]),
             operation_bytes: rng.spread(16, 600) as usize,
+            operation_least: 0,
             reply_bytes: rng.spread(8, 200) as usize,
         };
         let mut faults = episodes(&mut rng, roster, clients, chaos);
@@ -262,6 +318,7 @@ impl Plan {
             cost: CostModel::FREE,
             clocks: (rng.spread(MS, 3_600 * SECOND), rng.spread(1, 500)),
             workload,
+            window: None,
             faults,
             heal_at: heal.then_some(chaos),
             bare_quorum: options.mode == Mode::Liveness && rng.chance(500_000),
@@ -274,7 +331,8 @@ impl Plan {
         let mut rng = Rng::new(seed);
         let roster = Roster::new(options.replicas.unwrap_or(4).max(1))
             .unwrap_or_else(|error| panic!("{error}"));
-        let clients = 4;
+        let load = &options.load;
+        let clients = load.clients.max(1);
         let liars = match options.attack {
             Some(_) => liars(&mut Rng::new(seed), roster, clients, options, attacks),
             None => Vec::new(),
@@ -294,28 +352,35 @@ impl Plan {
                 loss_ppm: 0,
                 duplicate_ppm: 0,
                 reorder_ppm: 0,
-                bytes_per_s: 125_000_000,
+                bytes_per_s: CARD_BYTES_PER_S,
+                orderly: true,
             },
             storage: StoragePlan {
-                sync_min_ns: MS / 5,
-                sync_max_ns: MS,
+                sync_min_ns: if load.disk { MS / 5 } else { 0 },
+                sync_max_ns: if load.disk { MS } else { 0 },
                 execute_ns: 0,
                 store_ns: 5 * MS,
             },
             cost: CostModel::SERVER,
             clocks: (MS, 10),
             workload: WorkloadPlan {
-                outstanding: 256,
+                // Replicas that have just started greet one another first, and hear no clients until then.
+                begin_ns: 20 * MS,
+                outstanding: load.outstanding,
                 pause_ns: 0,
                 burst: 1,
                 reads_ppm: 0,
-                operation_bytes: 64,
-                reply_bytes: 8,
+                operation_bytes: load.request_bytes.unwrap_or(64),
+                operation_least: load.request_bytes.unwrap_or(0),
+                reply_bytes: load.reply_bytes,
             },
+            window: load.window,
             faults: Vec::new(),
             heal_at: Some(0),
             bare_quorum: false,
-            end_at: 600 * SECOND,
+            end_at: load.window.map_or(600 * SECOND, |window| {
+                window.warm_up_ns.saturating_add(window.most_ns)
+            }),
         }
     }
 }

@@ -30,7 +30,7 @@ impl Workload {
             left: share,
             last_ticket: 0,
             waiting: BTreeMap::new(),
-            next_at: 0,
+            next_at: plan.begin_ns,
             hurried: false,
         }
     }
@@ -64,7 +64,9 @@ impl Workload {
     fn operation(&mut self, ticket: u64) -> Bytes {
         let mut bytes = self.client.0.to_le_bytes().to_vec();
         bytes.extend_from_slice(&ticket.to_le_bytes());
-        let size = self.rng.below(self.plan.operation_bytes as u64 * 2 + 1) as usize;
+        let (mean, least) = (self.plan.operation_bytes, self.plan.operation_least);
+        let spread = 2 * mean.saturating_sub(least) as u64;
+        let size = least + self.rng.below(spread + 1) as usize;
         bytes.resize(bytes.len().max(size), ticket as u8);
         bytes.into()
     }

@@ -11,7 +11,7 @@ use hedgerow_machine::{Gate, Outbox};
 use hedgerow_ordering::{Command, Snapshot};
 
 use crate::{
-    Application, Attack, Checker, Disk, Latencies, MS, Mode, Observation, Plan, Rng, SECOND,
+    Application, Attack, Checker, Disk, Latencies, MS, Meter, Mode, Observation, Plan, Rng, SECOND,
     Subject, Transcript, Violation,
     ahead::Ahead,
     clock::Clock,
@@ -32,6 +32,12 @@ const MOST_HAPPENINGS: u64 = 50_000_000;
 #[derive(Debug)]
 enum Happening {
     Arrive {
+        to: NodeId,
+        from: NodeId,
+        frame: Bytes,
+    },
+    /// A frame that arrived behind others is in.
+    Land {
         to: NodeId,
         from: NodeId,
         frame: Bytes,
@@ -73,6 +79,13 @@ enum Happening {
         life: u32,
         at: u64,
     },
+    /// A node's user hears what its machine has said.
+    Hear {
+        node: NodeId,
+        life: u32,
+    },
+    /// From here on all is measured.
+    Measure,
     Tick {
         node: NodeId,
         life: u32,
@@ -135,8 +148,12 @@ pub struct Outcome {
     pub ended_ns: u64,
     /// Virtual time of the last answer.
     pub last_answer_ns: u64,
-    /// Latencies of what was answered.
+    /// Latencies of what was answered and is measured.
     pub latencies: Latencies,
+    /// How much virtual time it took to answer that, in nanoseconds.
+    pub measured_ns: u64,
+    /// What each replica did meanwhile.
+    pub meters: Vec<Meter>,
     /// Bytes sent over links.
     pub bytes: u64,
     /// Frames sent over links.
@@ -169,6 +186,8 @@ pub struct World<'s, S: Subject> {
     completed: u64,
     last_answer: u64,
     latencies: Latencies,
+    /// Whether as much was answered as was to be measured.
+    measured: bool,
     restarts: u64,
     view_changes: u64,
     /// Whether liars and what is broken have stopped.
@@ -211,6 +230,7 @@ impl<'s, S: Subject> World<'s, S> {
         let nodes = rings
             .iter()
             .map(|keyring| {
+                let keyring = Arc::new(keyring.counted_apart());
                 let id = keyring.me();
                 let mut rng = rng.fork(u64::from(id.0));
                 let attacker = plan
@@ -232,8 +252,11 @@ impl<'s, S: Subject> World<'s, S> {
                         storing: false,
                     }
                 } else {
-                    let mut share = plan.requests / honest;
-                    if attacker.is_none() && extra > 0 {
+                    let mut share = match plan.window {
+                        Some(_) => u32::MAX,
+                        None => plan.requests / honest,
+                    };
+                    if attacker.is_none() && extra > 0 && plan.window.is_none() {
                         share += 1;
                         extra -= 1;
                     }
@@ -242,8 +265,8 @@ impl<'s, S: Subject> World<'s, S> {
                 let (error, drift) = plan.clocks;
                 Node {
                     id,
-                    keyring: Arc::clone(keyring),
-                    codec: subject.codec(keyring),
+                    codec: subject.codec(&keyring),
+                    keyring,
                     life: 0,
                     machine: None,
                     out: Outbox::new(hedgerow_base::Lsn::ZERO),
@@ -266,6 +289,8 @@ impl<'s, S: Subject> World<'s, S> {
                     dies_at_sync: None,
                     stall: 0,
                     work_at: None,
+                    told: std::collections::VecDeque::new(),
+                    meter: Meter::default(),
                 }
             })
             .collect();
@@ -289,6 +314,7 @@ impl<'s, S: Subject> World<'s, S> {
             completed: 0,
             last_answer: 0,
             latencies: Latencies::default(),
+            measured: false,
             restarts: 0,
             view_changes: 0,
             resting: false,
@@ -309,6 +335,9 @@ impl<'s, S: Subject> World<'s, S> {
         }
         if let Some(at) = self.plan.heal_at {
             self.schedule(at, Happening::Heal);
+        }
+        if let Some(window) = self.plan.window {
+            self.schedule(window.warm_up_ns, Happening::Measure);
         }
         self.schedule(self.plan.end_at, Happening::End);
         let mut happenings = 0;
@@ -335,6 +364,7 @@ impl<'s, S: Subject> World<'s, S> {
     fn handle(&mut self, happening: Happening) {
         match happening {
             Happening::Arrive { to, from, frame } => self.arrive(from, to, frame),
+            Happening::Land { to, from, frame } => self.hear_frame(from, to, frame),
             Happening::Leave { from, to, frame } => self.leave(self.now, from, to, frame),
             Happening::Wake { node, life } if self.lives(node, life) => self.burst(node),
             Happening::Synced { node, life } if self.lives(node, life) => self.synced(node),
@@ -357,6 +387,8 @@ impl<'s, S: Subject> World<'s, S> {
             Happening::Restart { node, life } => {
                 self.restart(node, life);
             }
+            Happening::Hear { node, life } if self.lives(node, life) => self.hear_told(node),
+            Happening::Measure => self.measure(),
             Happening::Fault(index) => self.fault(self.plan.faults[index].1.clone()),
             Happening::Heal => self.heal(),
             Happening::Rest => self.rest(),
@@ -455,6 +487,36 @@ impl<'s, S: Subject> World<'s, S> {
         }
     }
 
+    /// The warm-up is over.
+    fn measure(&mut self) {
+        for node in &mut self.nodes {
+            node.meter = Meter::begin(node.keyring.mac_count());
+        }
+    }
+
+    /// Takes how long a request took that was answered at `at`; ends the run with the last that is measured.
+    fn measured(&mut self, at: u64, latency: u64) {
+        let Some(window) = self.plan.window else {
+            return self.latencies.add(latency);
+        };
+        if at >= window.warm_up_ns && !self.measured {
+            self.latencies.add(latency);
+            if self.latencies.len() >= self.plan.requests as usize {
+                self.measured = true;
+                self.schedule(at, Happening::End);
+            }
+        }
+    }
+
+    /// How long that took which was measured.
+    fn measured_ns(&self) -> u64 {
+        match self.plan.window {
+            None => self.last_answer.saturating_sub(self.plan.workload.begin_ns),
+            Some(window) if self.measured => self.last_answer - window.warm_up_ns,
+            Some(window) => self.now.saturating_sub(window.warm_up_ns),
+        }
+    }
+
     fn rest(&mut self) {
         if self.plan.mode != Mode::Liveness {
             self.over = true;
@@ -516,6 +578,10 @@ impl<'s, S: Subject> World<'s, S> {
             self.transcript
                 .say(self.now, || format!("VIOLATION: {line}"));
         }
+        let measured_ns = self.measured_ns();
+        let replicas = self.nodes.iter().take(self.plan.roster.n());
+        let meters = replicas.map(|node| node.meter.end(node.keyring.mac_count()));
+        let meters = meters.collect();
         let snapshot = |node: &Node<S>| node.machine.as_ref().map(|machine| machine.snapshot());
         Outcome {
             violation: self.court.violation,
@@ -529,6 +595,8 @@ impl<'s, S: Subject> World<'s, S> {
             ended_ns: self.now,
             last_answer_ns: self.last_answer,
             latencies: self.latencies,
+            measured_ns,
+            meters,
             bytes: self.links.bytes,
             frames: self.links.frames,
             restarts: self.restarts,

@@ -18,11 +18,12 @@ const MOST_PER_BURST: usize = 1024;
 const MOST_WAITING: usize = 8192;
 
 impl<S: Subject> World<'_, S> {
-    pub(super) fn arrive(&mut self, from: NodeId, to: NodeId, frame: Bytes) {
+    pub(super) fn hear_frame(&mut self, from: NodeId, to: NodeId, frame: Bytes) {
         let node = &mut self.nodes[to.index()];
         if !node.is_up() || node.inbox.len() >= MOST_WAITING {
             return;
         }
+        node.meter.received += frame.len() as u64;
         self.transcript.mix(self.now);
         self.transcript
             .mix(u64::from(from.0) << 32 | u64::from(to.0));
@@ -37,6 +38,16 @@ impl<S: Subject> World<'_, S> {
             }
         }
         self.push(to, Inbound::Frame { from, frame });
+    }
+
+    /// A frame has reached a node: it is in behind those that reached it before.
+    pub(super) fn arrive(&mut self, from: NodeId, to: NodeId, frame: Bytes) {
+        let at = self.links.land(self.now, to, frame.len());
+        if at > self.now {
+            self.schedule(at, Happening::Land { to, from, frame });
+        } else {
+            self.hear_frame(from, to, frame);
+        }
     }
 
     /// Lets a liar act, and carries out what it plots.
@@ -181,6 +192,7 @@ impl<S: Subject> World<'_, S> {
         let local = node.clock.read(self.now);
         let inputs = node.inbox.len().min(MOST_PER_BURST);
         let mut cost = self.plan.cost.burst_ns;
+        let macs = node.keyring.mac_count();
         for _ in 0..inputs {
             let Some(inbound) = node.inbox.pop_front() else {
                 break;
@@ -211,6 +223,7 @@ impl<S: Subject> World<'_, S> {
         if let Some(machine) = &mut node.machine {
             machine.settle(local, &mut node.out);
         }
+        cost += self.plan.cost.macs(node.keyring.mac_count().since(macs));
         if node.is_correct() {
             let backlog = match &node.user {
                 User::Application { application, .. } => application.backlog(),

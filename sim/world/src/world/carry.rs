@@ -48,7 +48,7 @@ impl<S: Subject> World<'_, S> {
                 Effect::Emit { event, after } => {
                     let gate = &mut self.nodes[id.index()].gate;
                     if let Some(Outgoing::Emit(event)) = gate.pass(after, Outgoing::Emit(event)) {
-                        self.tell(id, event);
+                        self.tell_after(id, cost, event);
                     }
                 }
                 Effect::Release(below) => self.nodes[id.index()].disk.release(below),
@@ -61,9 +61,7 @@ impl<S: Subject> World<'_, S> {
             self.crash(id, dies);
             return;
         }
-        if !self.plan.cost.eq(&crate::CostModel::FREE) {
-            self.nodes[id.index()].busy_until = self.now + cost;
-        }
+        self.busy(id, cost, 0);
         self.sync(id);
     }
 
@@ -105,18 +103,17 @@ impl<S: Subject> World<'_, S> {
         }
         let free: Vec<_> = node.gate.open(durable).collect();
         let mut cost = node.busy_until.saturating_sub(self.now);
+        let before = cost;
         for outgoing in free {
             match outgoing {
                 Outgoing::Send { to, message } => cost += self.transmit(id, cost, to, message),
-                Outgoing::Emit(event) => self.tell(id, event),
+                Outgoing::Emit(event) => self.tell_after(id, cost, event),
             }
             if !self.nodes[id.index()].is_up() {
                 return;
             }
         }
-        if !self.plan.cost.eq(&crate::CostModel::FREE) {
-            self.nodes[id.index()].busy_until = self.now + cost;
-        }
+        self.busy(id, cost, before);
         self.push(id, Inbound::Durable(durable));
         self.sync(id);
     }
@@ -146,14 +143,8 @@ impl<S: Subject> World<'_, S> {
         self.show(id, shown);
         let frame = self.nodes[id.index()].codec.seal(&message, to);
         let receivers = receivers(to, id, self.plan.roster);
-        let tags = if receivers.len() > 1 {
-            self.plan.roster.n()
-        } else {
-            1
-        };
-        let cost = self.plan.cost.sending(frame.len(), tags, receivers.len());
-        let free = self.plan.cost.eq(&crate::CostModel::FREE);
-        let at = if free {
+        let cost = self.plan.cost.sending(frame.len(), receivers.len());
+        let at = if self.is_free() {
             self.now
         } else {
             self.now + after + cost
@@ -170,10 +161,43 @@ impl<S: Subject> World<'_, S> {
         if to.index() >= self.nodes.len() {
             return;
         }
+        self.nodes[from.index()].meter.sent += frame.len() as u64;
         let arrivals = self.links.route(at, from, to, frame.len(), &mut self.rng);
         for arrival in arrivals.into_iter().flatten() {
             let frame = frame.clone();
             self.schedule(arrival, Happening::Arrive { to, from, frame });
+        }
+    }
+
+    fn is_free(&self) -> bool {
+        self.plan.cost.eq(&crate::CostModel::FREE)
+    }
+
+    /// The node's processor is busy for `cost` ns from now; of `before` of them that was known.
+    fn busy(&mut self, id: NodeId, cost: u64, before: u64) {
+        if !self.is_free() {
+            let node = &mut self.nodes[id.index()];
+            node.busy_until = self.now + cost;
+            node.meter.busy_ns += cost - before;
+        }
+    }
+
+    /// Tells a node's user what its machine says once that has worked for `cost` ns more.
+    fn tell_after(&mut self, id: NodeId, cost: u64, event: Event) {
+        if self.is_free() {
+            return self.tell(id, event);
+        }
+        let (now, node) = (self.now, &mut self.nodes[id.index()]);
+        let life = node.life;
+        node.told.push_back((now + cost, event));
+        self.schedule(now + cost, Happening::Hear { node: id, life });
+    }
+
+    pub(super) fn hear_told(&mut self, id: NodeId) {
+        let now = self.now;
+        let due = |told: &mut (u64, Event)| told.0 <= now;
+        while let Some((_, event)) = self.nodes[id.index()].told.pop_front_if(due) {
+            self.tell(id, event);
         }
     }
 
@@ -231,7 +255,7 @@ impl<S: Subject> World<'_, S> {
                     if let Some(latency) = workload.complete(ticket, self.now) {
                         self.completed += 1;
                         self.last_answer = self.now;
-                        self.latencies.add(latency);
+                        self.measured(self.now, latency);
                     }
                     self.work_at(id, self.now);
                     self.answered();
