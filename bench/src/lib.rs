@@ -8,11 +8,13 @@ mod null;
 mod options;
 mod records;
 mod report;
+mod threads;
 
 pub use host::{Host, cpu_time};
 pub use latency::Latencies;
 pub use options::{Durability, Options, Workload};
-pub use report::{LatencyMs, Report, Row};
+pub use report::{Busiest, LatencyMs, Ratio, Report, Row};
+pub use threads::MemberCpu;
 
 /// Runs one measurement.
 ///

@@ -25,6 +25,7 @@ use crate::{
     Durability, Latencies, Options, Row,
     clock::{Totals, Window, measure},
     members::{Members, wait_for_sessions},
+    threads::Threads,
 };
 
 /// At most this many client machines carry the closed-loop clients.
@@ -144,6 +145,7 @@ pub(crate) fn run(options: &Options, request: usize, reply: usize) -> Result<Row
     let batches = Arc::new(AtomicU64::new(0));
     let shared = Arc::new(Shared::default());
     let (mut running, mut transports) = (Vec::<Running>::new(), Vec::new());
+    let mut threads = Threads::new();
     let mut start = |id: NodeId, role: Role, host: Box<dyn Host>| -> Result<()> {
         let seat = members.seat(id)?;
         transports.push(seat.transport.clone());
@@ -159,6 +161,7 @@ pub(crate) fn run(options: &Options, request: usize, reply: usize) -> Result<Row
             timeouts: OrderingConfig::default(),
         };
         running.push(ordering::start(consensus, setup, || {})?);
+        threads.started();
         Ok(())
     };
     for id in 0..options.replicas {
@@ -220,7 +223,7 @@ pub(crate) fn run(options: &Options, request: usize, reply: usize) -> Result<Row
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
     };
-    let row = measure(options, &shared.window, totals, latencies);
+    let row = measure(options, &shared.window, &threads, totals, latencies);
     running.iter().for_each(|one| one.participant.stop());
     for one in running {
         one.join()?;

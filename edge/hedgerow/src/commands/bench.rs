@@ -2,7 +2,7 @@ use std::{fs, path::PathBuf, process::ExitCode, time::Duration};
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
-use hedgerow_bench::{Durability, Host, Options, Report, Row, Workload, run, usual};
+use hedgerow_bench::{Durability, Host, Options, Ratio, Report, Row, Workload, run, usual};
 use serde::Serialize;
 
 use crate::output::Output;
@@ -18,13 +18,21 @@ All replicas and clients run in one process, with real sockets, TLS, disks and t
 has one request (or one bundle of records) under way. Without --request, --reply, --records and --durability, the
 usual measurements are made: null requests of 0/0, 4/0 and 0/4 KiB and signed records, with durability on and off.
 
+All members share this machine's processors, so what is measured is the work of all of them together. With machines of
+their own the busiest replica would be the limit: for null requests the report has each replica's processor time and,
+derived from the busiest one's, how many requests/s would fill its own processor. Of loopback's TCP the sender does both
+halves.
+
 With --json, or in the file of -o, the report is one object: throughput_per_s, latency_ms {p50, p99}, cpu_s_per_1000,
-bytes_per_request and committed of the (first) measurement, the host, and all measurements in `runs`.
+busiest_replica {replica, cpu_s_per_1000, busiest_thread_s_per_1000, alone_per_s, alone_2_cores_per_s}, replicas_cpu,
+clients_cpu_s_per_1000, bytes_per_request and committed of the (first) measurement, the host, all measurements in
+`runs`, and with --compare the `ratios`.
 
 Examples:
   hedgerow bench
   hedgerow bench --records --durability fsync --seconds 20
   hedgerow bench --compare pbft,chain,aliph --request 0 --reply 0
+  hedgerow bench --compare quorum,chain,aliph --clients 1,8,64 --request 0 --durability none
   hedgerow bench --request 4096 --reply 0 --durability none --clients 64 --json")]
 pub(crate) struct Bench {
     /// The ordering protocol: pbft, aliph, r-aliph, azyzzyva, zlight, quorum, chain or backup
@@ -44,10 +52,10 @@ pub(crate) struct Bench {
     /// How many replicas
     #[arg(long, value_name = "N", default_value_t = 4)]
     replicas: u32,
-    /// How many clients, carried by up to 4 members [default: 1024 for null requests of 0/0, 256 for larger ones, 8
-    /// for records]
-    #[arg(long, value_name = "C")]
-    clients: Option<u32>,
+    /// How many clients, carried by up to 4 members; several numbers are measured one after the other [default: 1024
+    /// for null requests of 0/0, 256 for larger ones, 8 for records]
+    #[arg(long, value_name = "C,..", value_delimiter = ',')]
+    clients: Vec<u32>,
     /// Null requests of so many bytes
     #[arg(long, value_name = "BYTES", conflicts_with = "records")]
     request: Option<usize>,
@@ -90,6 +98,7 @@ struct Whole<'a> {
     first: &'a Row,
     #[serde(flatten)]
     report: &'a Report,
+    ratios: Vec<Ratio>,
 }
 
 impl Bench {
@@ -97,8 +106,10 @@ impl Bench {
         if !(1..=MAX_REPLICAS).contains(&self.replicas) {
             bail!("--replicas {}: use 1 to {MAX_REPLICAS}", self.replicas);
         }
-        if let Some(clients) = self.clients
-            && !(1..=MAX_CLIENTS).contains(&clients)
+        if let Some(clients) = self
+            .clients
+            .iter()
+            .find(|c| !(1..=MAX_CLIENTS).contains(*c))
         {
             bail!("--clients {clients}: use 1 to {MAX_CLIENTS}");
         }
@@ -144,6 +155,7 @@ impl Bench {
         let whole = Whole {
             first,
             report: &report,
+            ratios: report.ratios(),
         };
         if let Some(file) = &self.output {
             fs::write(file, serde_json::to_vec_pretty(&whole)?)
@@ -153,8 +165,24 @@ impl Bench {
         Ok(ExitCode::SUCCESS)
     }
 
-    /// The usual ones, narrowed to what was asked for.
+    /// The usual ones, narrowed to what was asked for, each with all numbers of clients.
     fn measurements(&self) -> Vec<Options> {
+        let mut all = Vec::new();
+        for options in self.workloads() {
+            if self.clients.is_empty() {
+                all.push(options.clone());
+            }
+            for &clients in &self.clients {
+                all.push(Options {
+                    clients,
+                    ..options.clone()
+                });
+            }
+        }
+        all
+    }
+
+    fn workloads(&self) -> Vec<Options> {
         let null = self.request.is_some() || self.reply.is_some();
         let workload = Workload::Null {
             request: self.request.unwrap_or(0),
@@ -163,7 +191,7 @@ impl Bench {
         let base = Options {
             protocol: self.protocol.clone(),
             replicas: self.replicas,
-            clients: self.clients.unwrap_or_else(|| workload.usual_clients()),
+            clients: workload.usual_clients(),
             workload,
             durability: Durability::Fsync,
             duration: Duration::from_secs(self.seconds),
@@ -189,9 +217,7 @@ impl Bench {
         let usual = usual(&base).into_iter().filter(wanted);
         usual
             .map(|options| Options {
-                clients: self
-                    .clients
-                    .unwrap_or_else(|| options.workload.usual_clients()),
+                clients: options.workload.usual_clients(),
                 ..options
             })
             .collect()
@@ -223,7 +249,15 @@ mod tests {
         let line = Line::parse_from([&["bench"], arguments].concat());
         let names = line.bench.measurements().into_iter();
         names
-            .map(|options| format!("{} {:?}", options.workload.name(), options.durability))
+            .map(|options| {
+                let Options {
+                    workload,
+                    durability,
+                    clients,
+                    ..
+                } = options;
+                format!("{} {durability:?}, {clients}", workload.name())
+            })
             .collect()
     }
 
@@ -232,17 +266,21 @@ mod tests {
         assert_eq!(measured(&[]).len(), 8);
         assert_eq!(
             measured(&["--records"]),
-            ["records, 100 B Fsync", "records, 100 B None"]
+            ["records, 100 B Fsync, 8", "records, 100 B None, 8"]
         );
         assert_eq!(
             measured(&["--records", "--durability", "none"]),
-            ["records, 100 B None"]
+            ["records, 100 B None, 8"]
         );
         assert_eq!(
             measured(&["--request", "4096", "--durability", "fsync"]),
-            ["4/0 Fsync"]
+            ["4/0 Fsync, 256"]
         );
         assert_eq!(measured(&["--durability", "none"]).len(), 4);
         assert!(Line::try_parse_from(["bench", "--records", "--reply", "1"]).is_err());
+        assert_eq!(
+            measured(&["--request", "0", "--durability", "none", "--clients", "1,8"]),
+            ["0/0 None, 1", "0/0 None, 8"]
+        );
     }
 }
