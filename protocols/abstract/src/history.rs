@@ -65,7 +65,7 @@ pub(crate) struct Entry {
     pub(crate) chain: Digest,
     /// The log position behind which it may be spoken of.
     pub(crate) lsn: Lsn,
-    /// What the application made of it, once it has: the replies and its state.
+    /// What the application made of it, once it has: the replies, each as it is remembered, and its state.
     pub(crate) outcome: Option<(Vec<Bytes>, Digest)>,
 }
 

@@ -10,7 +10,10 @@ use hedgerow_machine::Target;
 use hedgerow_ordering::MAX_BATCH;
 use hedgerow_wire::List;
 
-use super::{Out, Replica, log::remember};
+use super::{
+    Out, Replica,
+    log::{remember, with_point},
+};
 use crate::{
     composition::Kind,
     history::Point,
@@ -42,14 +45,15 @@ impl Replica {
             replies.len(),
             "the application must give one reply per operation"
         );
-        entry.outcome = Some((replies.clone(), state));
         let (batch, lsn) = (entry.batch.clone(), entry.lsn);
         let at = Point {
             slot,
             chain: entry.chain,
         };
+        let remembered: Vec<_> = replies.iter().map(|reply| with_point(at, reply)).collect();
+        remember(&mut self.clients, &batch, &remembered);
+        entry.outcome = Some((remembered, state));
         self.executed = slot;
-        remember(&mut self.clients, &batch, at, &replies);
         if self.kind() == Kind::Backup {
             self.backup_executed(slot, out);
             return;

@@ -93,16 +93,12 @@ impl Replica {
         let entries: alloc::vec::Vec<_> = self
             .history
             .iter()
-            .map(|entry| (entry.batch.clone(), entry.chain, entry.outcome.clone()))
+            .map(|entry| (entry.batch.clone(), entry.outcome.clone()))
             .collect();
-        for (batch, chain, outcome) in entries {
+        for (batch, outcome) in entries {
             self.use_numbers(&batch);
             if let Some((replies, _)) = outcome {
-                let at = Point {
-                    slot: batch.slot,
-                    chain,
-                };
-                remember(&mut self.clients, &batch, at, &replies);
+                remember(&mut self.clients, &batch, &replies);
             }
         }
     }
@@ -116,15 +112,19 @@ impl Replica {
     }
 }
 
-/// Remembers the replies of a batch, each with the point at which it was given.
-pub(super) fn remember(
-    clients: &mut hedgerow_clients::Clients,
-    batch: &Batch,
-    at: Point,
-    replies: &[Bytes],
-) {
+/// A reply as it is remembered: with the point at which it was given.
+pub(super) fn with_point(at: Point, reply: &Bytes) -> Bytes {
+    /// A slot, a digest and a length.
+    const BEFORE: usize = 8 + 32 + 4;
+    // Exactly as much as is needed: there are many, and small ones.
+    let mut bytes = alloc::vec::Vec::with_capacity(BEFORE + reply.len());
+    hedgerow_wire::encode_into(&(at, reply), &mut bytes);
+    bytes.into()
+}
+
+/// Remembers the replies of a batch, which have their points.
+pub(super) fn remember(clients: &mut hedgerow_clients::Clients, batch: &Batch, replies: &[Bytes]) {
     for (op, reply) in batch.operations.iter().zip(replies) {
-        let remembered = hedgerow_wire::encode(&(at, reply));
-        clients.executed(op.client, op.number, remembered.into());
+        clients.executed(op.client, op.number, reply.clone());
     }
 }
