@@ -140,6 +140,12 @@ impl History {
     /// Appends a batch, whose slot is the next.
     pub(crate) fn push(&mut self, batch: Batch, lsn: Lsn) -> Point {
         let digest = entry_digest(batch.time_ms, &batch.operations);
+        self.push_known(batch, digest, lsn)
+    }
+
+    /// The same where the batch's [`entry_digest`] is known.
+    pub(crate) fn push_known(&mut self, batch: Batch, digest: Digest, lsn: Lsn) -> Point {
+        debug_assert_eq!(digest, entry_digest(batch.time_ms, &batch.operations));
         let point = chain(self.head(), digest);
         debug_assert_eq!(batch.slot, point.slot);
         self.entries.push_back(Entry {

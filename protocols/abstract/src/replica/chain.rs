@@ -199,7 +199,7 @@ impl Replica {
             return;
         }
         self.note_clients(&batch);
-        self.log(batch, out);
+        self.log_known(batch, entry, out);
         self.chain.confirmed = link.at.slot;
         if self.vouches() {
             self.chain.executing.insert(link.at.slot, (link, chained));

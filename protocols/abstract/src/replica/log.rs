@@ -1,12 +1,15 @@
 //! Logging and rolling back (§3: LH, t[c]).
 
 use bytes::Bytes;
-use hedgerow_base::{Lsn, NodeId, Slot};
+use hedgerow_base::{Digest, Lsn, NodeId, Slot};
 use hedgerow_clients::Numbers;
 use hedgerow_ordering::{Batch, Event};
 
 use super::{Out, Replica};
-use crate::{history::Point, record::Record};
+use crate::{
+    history::{Point, entry_digest},
+    record::Record,
+};
 
 impl Replica {
     /// Whether a client's number may still be logged.
@@ -34,6 +37,12 @@ impl Replica {
 
     /// Logs a batch in the next slot: on disk, and to the application.
     pub(super) fn log(&mut self, batch: Batch, out: &mut Out) {
+        let digest = entry_digest(batch.time_ms, &batch.operations);
+        self.log_known(batch, digest, out);
+    }
+
+    /// The same where the batch's [`entry_digest`] is known.
+    pub(super) fn log_known(&mut self, batch: Batch, digest: Digest, out: &mut Out) {
         let lsn = match self.kept.pop_front() {
             Some((kept, lsn)) if kept == batch => lsn,
             other => {
@@ -44,7 +53,7 @@ impl Replica {
                 out.persist(Record::Logged(batch.clone()))
             }
         };
-        self.log_at(batch, lsn, out);
+        self.log_known_at(batch, digest, lsn, out);
     }
 
     /// The Backup is left before its protocol has decided again what it had before a restart: others may have the proof
@@ -59,9 +68,14 @@ impl Replica {
 
     /// The same for a batch that the log has otherwise.
     pub(super) fn log_at(&mut self, batch: Batch, lsn: Lsn, out: &mut Out) {
+        let digest = entry_digest(batch.time_ms, &batch.operations);
+        self.log_known_at(batch, digest, lsn, out);
+    }
+
+    fn log_known_at(&mut self, batch: Batch, digest: Digest, lsn: Lsn, out: &mut Out) {
         self.use_numbers(&batch);
         self.note_logged(&batch);
-        self.history.push(batch.clone(), lsn);
+        self.history.push_known(batch.clone(), digest, lsn);
         out.emit(Event::Execute(batch));
     }
 
