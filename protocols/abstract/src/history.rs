@@ -41,6 +41,20 @@ pub fn entry_digest(time_ms: u64, operations: &[Operation]) -> Digest {
     hasher.finish()
 }
 
+/// The digest of what a client's requests, by their numbers, gave.
+#[must_use]
+pub fn results_digest(results: &[(u64, Bytes)]) -> Digest {
+    let mut hasher = Hasher::default();
+    hasher.update(b"abstract results\0");
+    for (number, result) in results {
+        hasher
+            .update(&number.to_le_bytes())
+            .update(&(result.len() as u64).to_le_bytes())
+            .update(result);
+    }
+    hasher.finish()
+}
+
 /// The point after `point` when `entry` follows.
 #[must_use]
 pub fn chain(point: Point, entry: Digest) -> Point {
