@@ -28,13 +28,14 @@ impl Window {
     }
 }
 
-/// Waits out the warm-up, then measures.
+/// Waits out the warm-up, then measures; `halfway` happens in the middle.
 pub(crate) fn measure(
     options: &Options,
     window: &Window,
     threads: &Threads,
     totals: impl Fn() -> Totals,
     latencies: impl FnOnce() -> Latencies,
+    halfway: impl FnOnce(),
 ) -> Result<Row> {
     std::thread::sleep(
         options
@@ -45,7 +46,9 @@ pub(crate) fn measure(
     let (before, cpu_before, began) = (totals(), cpu_time(), Instant::now());
     let used_before = threads.used();
     window.0.store(true, Ordering::Relaxed);
-    std::thread::sleep(options.duration);
+    std::thread::sleep(options.duration / 2);
+    halfway();
+    std::thread::sleep((options.duration).saturating_sub(began.elapsed()));
     let (after, cpu, elapsed) = (totals(), cpu_time() - cpu_before, began.elapsed());
     let used = threads.used();
     window.0.store(false, Ordering::Relaxed);
@@ -70,6 +73,7 @@ pub(crate) fn measure(
         busiest_replica: Busiest::of(&replicas),
         replicas_cpu: replicas,
         clients_cpu_s_per_1000: clients.iter().map(|one| one.cpu_s_per_1000).sum(),
+        crash: None,
         bytes_per_request: (after.bytes - before.bytes) as f64 / committed as f64,
         committed,
         batches: after.batches - before.batches,

@@ -1,6 +1,7 @@
 //! Measures a network of replicas and clients on loopback: real sockets, TLS, disks and threads, in one process.
 
 mod clock;
+mod crash;
 mod host;
 mod latency;
 mod members;
@@ -10,6 +11,7 @@ mod records;
 mod report;
 mod threads;
 
+pub use crash::Crash;
 pub use host::{Host, cpu_time};
 pub use latency::Latencies;
 pub use options::{Durability, Options, Workload};

@@ -97,7 +97,7 @@ pub(crate) fn run(options: &Options, payload: usize, bundle: usize) -> Result<Ro
     };
     // Nodes share the runtime's threads.
     let nobodys = Threads::default();
-    let row = measure(options, &shared.window, &nobodys, totals, latencies);
+    let row = measure(options, &shared.window, &nobodys, totals, latencies, || {});
     clients.iter().for_each(tokio::task::JoinHandle::abort);
     if let Some(failure) = shared
         .failure

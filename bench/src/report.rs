@@ -1,6 +1,6 @@
 use serde::Serialize;
 
-use crate::{Host, MemberCpu, Options};
+use crate::{Crash, Host, MemberCpu, Options};
 
 /// Latencies of completed operations, in milliseconds.
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -31,6 +31,8 @@ pub struct Row {
     pub clients_cpu_s_per_1000: f64,
     /// The replica that used most, and what it could do alone. Absent where `replicas_cpu` is empty.
     pub busiest_replica: Option<Busiest>,
+    /// What the crash in the middle did, where there was one. The other numbers are of the whole run.
+    pub crash: Option<Crash>,
     /// Bytes that replicas and clients put on their links per request, before TLS.
     pub bytes_per_request: f64,
     /// Requests completed while it was measured.
@@ -145,7 +147,30 @@ impl Report {
                 self.limit(row),
             );
         }
-        text + &self.busiest() + &self.ratio_lines()
+        text + &self.busiest() + &self.crashes() + &self.ratio_lines()
+    }
+
+    /// What crashes did.
+    fn crashes(&self) -> String {
+        let mut text = String::new();
+        for row in &self.runs {
+            let Some(crash) = row.crash else {
+                continue;
+            };
+            let recovered = crash
+                .recovered_ms
+                .map_or_else(|| "never".to_owned(), |ms| format!("{ms:.0} ms"));
+            text += &format!(
+                "\n{}, {}, {} clients, request_timeout_ms {}: replica 0 stopped; a request invoked after that completed after {recovered}; longest time without a completion {:.0} ms; {:.0} requests/s from then on\n",
+                row.options.protocol,
+                row.name,
+                row.options.clients,
+                row.options.request_timeout_ms,
+                crash.longest_gap_ms,
+                crash.throughput_after_per_s,
+            );
+        }
+        text
     }
 
     /// What limits a network whose members do not share a machine.

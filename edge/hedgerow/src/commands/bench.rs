@@ -32,6 +32,7 @@ Examples:
   hedgerow bench
   hedgerow bench --records --durability fsync --seconds 20
   hedgerow bench --compare pbft,chain,aliph --request 0 --reply 0
+  hedgerow bench --compare pbft,aliph --request 0 --durability none --clients 8 --crash --request-timeout 100
   hedgerow bench --compare quorum,chain,aliph --clients 1,8,64 --request 0 --durability none
   hedgerow bench --request 4096 --reply 0 --durability none --clients 64 --json")]
 pub(crate) struct Bench {
@@ -68,6 +69,17 @@ pub(crate) struct Bench {
     /// Whether votes wait for the disk
     #[arg(long, value_enum)]
     durability: Option<DurabilityArg>,
+    /// Stop replica 0, the first primary and head, in the middle, and tell how long nobody is served; null requests only
+    #[arg(long, conflicts_with = "records")]
+    crash: bool,
+    /// The validators' request_timeout_ms, of which the other time-outs are shares; null requests only
+    #[arg(
+        long,
+        value_name = "MS",
+        default_value_t = 1000,
+        conflicts_with = "records"
+    )]
+    request_timeout: u64,
     /// How long each measurement takes
     #[arg(long, value_name = "S", default_value_t = 5)]
     seconds: u64,
@@ -84,9 +96,13 @@ enum DurabilityArg {
     None,
 }
 
-/// The one in the middle by throughput.
+/// The one in the middle by throughput, or by what a crash did.
 fn median(mut rows: Vec<Row>) -> Option<Row> {
-    rows.sort_by(|a, b| a.throughput_per_s.total_cmp(&b.throughput_per_s));
+    let by = |row: &Row| {
+        row.crash
+            .map_or(row.throughput_per_s, |crash| crash.longest_gap_ms)
+    };
+    rows.sort_by(|a, b| by(a).total_cmp(&by(b)));
     let middle = rows.len() / 2;
     rows.into_iter().nth(middle)
 }
@@ -112,6 +128,15 @@ impl Bench {
             .find(|c| !(1..=MAX_CLIENTS).contains(*c))
         {
             bail!("--clients {clients}: use 1 to {MAX_CLIENTS}");
+        }
+        if !(10..=60_000).contains(&self.request_timeout) {
+            bail!(
+                "--request-timeout {}: use 10 to 60000",
+                self.request_timeout
+            );
+        }
+        if self.crash && self.request.is_none() && self.reply.is_none() {
+            bail!("--crash: say --request or --reply, too");
         }
         if !(1..=3600).contains(&self.seconds) {
             bail!("--seconds {}: use 1 to 3600", self.seconds);
@@ -194,6 +219,8 @@ impl Bench {
             clients: workload.usual_clients(),
             workload,
             durability: Durability::Fsync,
+            request_timeout_ms: self.request_timeout,
+            crash: self.crash,
             duration: Duration::from_secs(self.seconds),
         };
         if null {
