@@ -5,7 +5,7 @@ use std::{
 
 use anyhow::{Result, ensure};
 
-use crate::{Latencies, LatencyMs, Options, Row, cpu_time};
+use crate::{Latencies, LatencyMs, Options, Row, cpu_time, report::Busiest, threads::Threads};
 
 /// What was counted up to some moment.
 #[derive(Clone, Debug, Default)]
@@ -28,12 +28,14 @@ impl Window {
     }
 }
 
-/// Waits out the warm-up, then measures.
+/// Waits out the warm-up, then measures; `halfway` happens in the middle.
 pub(crate) fn measure(
     options: &Options,
     window: &Window,
+    threads: &Threads,
     totals: impl Fn() -> Totals,
     latencies: impl FnOnce() -> Latencies,
+    halfway: impl FnOnce(),
 ) -> Result<Row> {
     std::thread::sleep(
         options
@@ -42,9 +44,13 @@ pub(crate) fn measure(
             .max(Duration::from_millis(500)),
     );
     let (before, cpu_before, began) = (totals(), cpu_time(), Instant::now());
+    let used_before = threads.used();
     window.0.store(true, Ordering::Relaxed);
-    std::thread::sleep(options.duration);
+    std::thread::sleep(options.duration / 2);
+    halfway();
+    std::thread::sleep((options.duration).saturating_sub(began.elapsed()));
     let (after, cpu, elapsed) = (totals(), cpu_time() - cpu_before, began.elapsed());
+    let used = threads.used();
     window.0.store(false, Ordering::Relaxed);
     let committed = after.completed - before.completed;
     ensure!(
@@ -53,6 +59,8 @@ pub(crate) fn measure(
         elapsed.as_secs_f64()
     );
     let latencies = latencies();
+    let mut replicas = used.since(&used_before, committed);
+    let clients = replicas.split_off(replicas.len().min(options.replicas as usize));
     Ok(Row {
         options: options.clone(),
         name: options.workload.name(),
@@ -62,6 +70,10 @@ pub(crate) fn measure(
             p99: latencies.quantile_ms(0.99),
         },
         cpu_s_per_1000: cpu.as_secs_f64() * 1000.0 / committed as f64,
+        busiest_replica: Busiest::of(&replicas),
+        replicas_cpu: replicas,
+        clients_cpu_s_per_1000: clients.iter().map(|one| one.cpu_s_per_1000).sum(),
+        crash: None,
         bytes_per_request: (after.bytes - before.bytes) as f64 / committed as f64,
         committed,
         batches: after.batches - before.batches,

@@ -50,17 +50,22 @@ impl Host {
 /// The processor time that all threads of this process have used, user and system; in steps of 10 ms.
 #[must_use]
 pub fn cpu_time() -> Duration {
-    // proc(5): fields 14 and 15 of stat are utime and stime in clock ticks, of which Linux has 100 a second for
-    // every architecture. The second field, in parentheses, may itself hold spaces.
-    let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    let after_name = stat.rsplit(')').next().unwrap_or_default();
+    ticks("/proc/self/stat").unwrap_or_default()
+}
+
+/// The processor time in a file of the form of proc(5)'s stat, of a process or a thread.
+pub(crate) fn ticks(path: &str) -> Option<Duration> {
+    // Fields 14 and 15 are utime and stime in clock ticks, of which Linux has 100 a second for every architecture. The
+    // second field, in parentheses, may itself hold spaces.
+    let stat = fs::read_to_string(path).ok()?;
+    let after_name = stat.rsplit(')').next()?;
     let ticks: u64 = after_name
         .split_whitespace()
         .skip(11)
         .take(2)
         .filter_map(|field| field.parse::<u64>().ok())
         .sum();
-    Duration::from_millis(ticks * 10)
+    Some(Duration::from_millis(ticks * 10))
 }
 
 #[cfg(test)]

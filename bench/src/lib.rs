@@ -1,6 +1,7 @@
 //! Measures a network of replicas and clients on loopback: real sockets, TLS, disks and threads, in one process.
 
 mod clock;
+mod crash;
 mod host;
 mod latency;
 mod members;
@@ -8,11 +9,14 @@ mod null;
 mod options;
 mod records;
 mod report;
+mod threads;
 
+pub use crash::Crash;
 pub use host::{Host, cpu_time};
 pub use latency::Latencies;
 pub use options::{Durability, Options, Workload};
-pub use report::{LatencyMs, Report, Row};
+pub use report::{Busiest, LatencyMs, Ratio, Report, Row};
+pub use threads::MemberCpu;
 
 /// Runs one measurement.
 ///

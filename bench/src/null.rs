@@ -24,7 +24,9 @@ use hedgerow_transport::Transport;
 use crate::{
     Durability, Latencies, Options, Row,
     clock::{Totals, Window, measure},
+    crash::Watch,
     members::{Members, wait_for_sessions},
+    threads::Threads,
 };
 
 /// At most this many client machines carry the closed-loop clients.
@@ -99,6 +101,7 @@ struct Shared {
     completed: AtomicU64,
     latencies: Mutex<Latencies>,
     window: Window,
+    watch: Watch,
 }
 
 impl Host for Clients {
@@ -109,6 +112,7 @@ impl Host for Clients {
     ) -> Result<(), ApplicationError> {
         let now = Instant::now();
         let mut commands = Vec::with_capacity(events.len());
+        let mut last_began = None;
         {
             let open = self.shared.window.is_open();
             let mut latencies = self
@@ -121,16 +125,22 @@ impl Host for Clients {
                     continue;
                 };
                 self.shared.completed.fetch_add(1, Ordering::Relaxed);
-                if let Some(began) = self.began.insert(ticket, now)
-                    && open
-                {
-                    latencies.add(now - began);
+                if let Some(began) = self.began.insert(ticket, now) {
+                    last_began = last_began.max(Some(began));
+                    if open {
+                        latencies.add(now - began);
+                    }
                 }
                 commands.push(Command::Invoke {
                     ticket,
                     operation: self.operation.clone(),
                 });
             }
+        }
+        if !commands.is_empty() {
+            self.shared
+                .watch
+                .completed(commands.len() as u64, last_began, now);
         }
         let _ = participant.commands_all(commands);
         Ok(())
@@ -142,9 +152,15 @@ pub(crate) fn run(options: &Options, request: usize, reply: usize) -> Result<Row
     let machines = options.clients.clamp(1, CLIENT_MACHINES);
     let mut members = Members::new(options.replicas, machines)?;
     let folder = tempfile::tempdir().context("a folder for the replicas' logs")?;
+    let timeouts = OrderingConfig {
+        request_timeout_ms: options.request_timeout_ms,
+        max_timeout_ms: options.request_timeout_ms * 4,
+        retransmit_ms: (options.request_timeout_ms / 2).max(1),
+    };
     let batches = Arc::new(AtomicU64::new(0));
     let shared = Arc::new(Shared::default());
     let (mut running, mut transports) = (Vec::<Running>::new(), Vec::new());
+    let mut threads = Threads::new();
     let mut start = |id: NodeId, role: Role, host: Box<dyn Host>| -> Result<()> {
         let seat = members.seat(id)?;
         transports.push(seat.transport.clone());
@@ -158,9 +174,10 @@ pub(crate) fn run(options: &Options, request: usize, reply: usize) -> Result<Row
                 first: consensus,
                 checkpoint_interval: 128,
             },
-            timeouts: OrderingConfig::default(),
+            timeouts,
         };
         running.push(ordering::start(setup, || {})?);
+        threads.started();
         Ok(())
     };
     for id in 0..options.replicas {
@@ -223,11 +240,21 @@ pub(crate) fn run(options: &Options, request: usize, reply: usize) -> Result<Row
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
     };
-    let row = measure(options, &shared.window, totals, latencies);
+    let crash = || {
+        if let (true, Some(first), Some(sessions)) =
+            (options.crash, running.first(), transports.first())
+        {
+            shared.watch.crash();
+            first.participant.stop();
+            sessions.shutdown();
+        }
+    };
+    let row = measure(options, &shared.window, &threads, totals, latencies, crash);
+    let crash = shared.watch.seen(Instant::now());
     running.iter().for_each(|one| one.participant.stop());
     for one in running {
         one.join()?;
     }
     transports.iter().for_each(Transport::shutdown);
-    row
+    Ok(Row { crash, ..row? })
 }

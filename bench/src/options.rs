@@ -76,6 +76,11 @@ pub struct Options {
     pub workload: Workload,
     /// Whether votes wait for the disk.
     pub durability: Durability,
+    /// How long a request may take before validators ask for another primary, or clients panic, in milliseconds: a node's
+    /// `request_timeout_ms`. Other time-outs are shares of it. For null requests.
+    pub request_timeout_ms: u64,
+    /// Whether replica 0, the first primary and head, is stopped in the middle. For null requests.
+    pub crash: bool,
     /// How long is measured, after a warm-up of a fifth of it.
     #[serde(skip)]
     pub duration: Duration,

@@ -26,6 +26,7 @@ use hedgerow_signer::{DeviceKey, RecordBuilder, reading, register};
 use crate::{
     Durability, Latencies, Options, Row,
     clock::{Totals, Window, measure},
+    threads::Threads,
 };
 
 /// Records in a bundle, as many as a busy gateway puts in one.
@@ -94,7 +95,9 @@ pub(crate) fn run(options: &Options, payload: usize, bundle: usize) -> Result<Ro
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
     };
-    let row = measure(options, &shared.window, totals, latencies);
+    // Nodes share the runtime's threads.
+    let nobodys = Threads::default();
+    let row = measure(options, &shared.window, &nobodys, totals, latencies, || {});
     clients.iter().for_each(tokio::task::JoinHandle::abort);
     if let Some(failure) = shared
         .failure

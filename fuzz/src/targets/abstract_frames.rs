@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use hedgerow_abstract::{
-    Abort, AbstractCodec, ChainReply, Chained, Checkpoint, Fetch, Fetched, Init, Instance, Link,
-    Message, Order, Panic, Proposal, Request, Responses, Welcome,
+    Abort, AbstractCodec, Carried, ChainReply, Chained, Checkpoint, Fetch, Fetched, Init, Instance,
+    Link, Message, Order, Panic, Proposal, Request, Responses, Vouch, Welcome,
 };
 use hedgerow_base::{NodeId, Slot};
 use hedgerow_crypto::{Checks, Keyring, Sealed, Sealing};
 use hedgerow_machine::{Codec, Target};
+use hedgerow_ordering::Operation;
 use hedgerow_wire::List;
 
 use super::ordering::{self, plain, seal};
@@ -93,18 +94,22 @@ pub(super) fn message(author: usize, bytes: &mut &[u8]) -> Option<Message> {
             let links: Vec<_> = links.collect();
             Message::Chain(Arc::new(Chained {
                 links,
-                proposal: Proposal {
-                    requests: requests(&keyrings()[4], bytes),
-                    convincing: true,
+                batch: if count > 1 {
+                    Carried::Plain(plain_batch(&requests(&keyrings()[4], bytes)))
+                } else {
+                    Carried::Sealed(Proposal {
+                        requests: requests(&keyrings()[4], bytes),
+                        convincing: true,
+                    })
                 },
                 vouched: Vec::new(),
             }))
         }
         13 => Message::ChainReply(Arc::new(ChainReply {
-            vouched: seal::<Responses>(by, Sealing::MacFor(NodeId(1)), bytes)
+            vouched: seal::<Vouch>(by, Sealing::MacFor(NodeId(1)), bytes)
                 .into_iter()
                 .collect(),
-            results: plain::<List<Bytes, 8>>(bytes)?.into_vec(),
+            results: plain::<List<(u64, Bytes), 8>>(bytes)?.into_vec(),
         })),
         _ => {
             let instance = plain::<Instance>(bytes)?;
@@ -144,4 +149,14 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
     (0..15)
         .flat_map(|kind| [1, 4].map(|author| [vec![author, kind], vec![0; 160]].concat()))
         .collect()
+}
+
+/// The requests as they travel behind f + 1 replicas of a Chain.
+fn plain_batch(requests: &[Sealed<Request>]) -> Arc<[Operation]> {
+    let operations = requests.iter().map(|request| Operation {
+        client: request.origin(),
+        number: request.value().number,
+        operation: request.value().operation.clone(),
+    });
+    operations.collect()
 }

@@ -21,7 +21,7 @@ use crate::{
     abort::{Aborts, extract},
     composition::{Instance, Kind},
     config::{Config, ConfigError},
-    history::Point,
+    history::{Point, results_digest},
     messages::{
         BackupReply, ChainReply, Feedback, Init, Message, Outcome, Panic, Request, Response,
         Responses,
@@ -264,19 +264,20 @@ impl Client {
 
     /// C4: the last f + 1 replicas vouch for results.
     fn on_chain_reply(&mut self, reply: &ChainReply, out: &mut Out) {
-        let results: BTreeMap<_, _> = reply.results.iter().map(|one| (hash(one), one)).collect();
-        for said in &reply.vouched {
-            if said.value().instance != self.instance || self.kind() != Kind::Chain {
-                continue;
-            }
-            for response in said.value().list.iter() {
-                if let Outcome::Digest(digest) = response.outcome
-                    && let Some(result) = results.get(&digest)
-                    && let Some(invocation) = self.requests.get_mut(&response.number)
-                {
-                    invocation.learn(digest, result);
-                }
-                self.hear(said.origin(), response, out);
+        let Some(vouch) = reply.vouched.first().map(Sealed::value) else {
+            return;
+        };
+        let origins: NodeSet = reply.vouched.iter().map(Sealed::origin).collect();
+        let good = self.kind() == Kind::Chain
+            && vouch.instance == self.instance
+            && origins == self.config.composition.suffix(self.instance, self.roster)
+            && reply.vouched.iter().all(|other| other.value() == vouch)
+            && results_digest(&reply.results) == vouch.results;
+        if good {
+            // The instance has begun everywhere.
+            self.show_init = false;
+            for (number, result) in &reply.results {
+                self.complete(*number, result, out);
             }
         }
     }

@@ -13,8 +13,8 @@ use crate::{
     Abstract,
     composition::Instance,
     messages::{
-        Abort, BackupRequest, ChainReply, Chained, Fetch, Fetched, Init, Link, MAX_FETCH,
-        MAX_FRAME, Message, Proposal, Request, Responses, Welcome,
+        Abort, BackupRequest, Carried, ChainReply, Chained, Fetch, Fetched, Init, Link, MAX_FETCH,
+        MAX_FRAME, Message, Proposal, Request, Vouch, Welcome,
     },
 };
 
@@ -50,6 +50,7 @@ impl Codec<Abstract> for AbstractCodec {
         let mut admission = Admission {
             keyring: &self.keyring,
             link,
+            frame,
             left: frame,
             checks,
         };
@@ -85,8 +86,22 @@ const BACKUP: u8 = 11;
 struct Admission<'a> {
     keyring: &'a Keyring,
     link: NodeId,
+    frame: &'a Bytes,
     left: &'a [u8],
     checks: &'a mut Checks,
+}
+
+/// Whether a batch of so many operations may have so many bytes of them.
+fn fits(count: usize, bytes: usize) -> Result<(), Reject> {
+    let most = if count == 1 {
+        MAX_OPERATION
+    } else {
+        MAX_BATCH_BYTES
+    };
+    if bytes > most {
+        return Err(malformed("more bytes of operations than a batch may have"));
+    }
+    Ok(())
 }
 
 fn malformed(why: &str) -> Reject {
@@ -97,6 +112,18 @@ impl Admission<'_> {
     fn read<T: BorshDeserialize>(&mut self) -> Result<T, Reject> {
         T::deserialize_reader(&mut self.left)
             .map_err(|error| Reject::Malformed(DecodeError::Malformed(error.to_string())))
+    }
+
+    /// Bytes with their length before them; they share the frame's.
+    fn bytes(&mut self, max: usize) -> Result<Bytes, Reject> {
+        let length = self.count(max)?;
+        let (_, rest) = self
+            .left
+            .split_at_checked(length)
+            .ok_or_else(|| malformed("cut short"))?;
+        let from = self.frame.len() - self.left.len();
+        self.left = rest;
+        Ok(self.frame.slice(from..from + length))
     }
 
     /// A value under the seal of the member at the other end of the link.
@@ -236,20 +263,23 @@ impl Admission<'_> {
             links.push(self.of_replica::<Link>()?);
         }
         self.only_own(links.last().map_or(self.link, Sealed::origin))?;
-        // Behind f + 1 replicas one of which is correct, the clients' seals need no check.
-        let proposal = self.requests(links.len() <= f)?;
+        let batch = if links.len() <= f {
+            Carried::Sealed(self.proposal()?)
+        } else {
+            Carried::Plain(self.operations()?)
+        };
         let mut vouched = Vec::new();
         for _ in 0..self.count(f)? {
             let mut list = Vec::new();
             for _ in 0..self.count(MAX_BATCH)? {
                 // For clients, who check them.
-                list.push(self.read::<Claimed<Responses>>()?.trusted());
+                list.push(self.read::<Claimed<Vouch>>()?.trusted());
             }
             vouched.push(list);
         }
         Ok(Chained {
             links,
-            proposal,
+            batch,
             vouched,
         })
     }
@@ -257,33 +287,43 @@ impl Admission<'_> {
     fn chain_reply(&mut self) -> Result<ChainReply, Reject> {
         let mut vouched = Vec::new();
         for _ in 0..self.count(self.keyring.roster().weak())? {
-            vouched.push(self.of_replica::<Responses>()?);
+            vouched.push(self.of_replica::<Vouch>()?);
         }
         self.only_own(vouched.last().map_or(self.link, Sealed::origin))?;
-        let results = self.read::<List<Bytes, MAX_BATCH>>()?.into_vec();
+        let mut results = Vec::new();
+        for _ in 0..self.count(MAX_BATCH)? {
+            results.push((self.read()?, self.bytes(MAX_FRAME)?));
+        }
         Ok(ChainReply { vouched, results })
     }
 
-    fn proposal(&mut self) -> Result<Proposal, Reject> {
-        self.requests(true)
+    /// A batch's operations, without the clients' seals.
+    fn operations(&mut self) -> Result<Arc<[Operation]>, Reject> {
+        let count = self.count(MAX_BATCH)?;
+        let (mut operations, mut bytes) = (Vec::new(), 0);
+        for _ in 0..count {
+            let (client, number) = self.read()?;
+            let operation = self.bytes(MAX_OPERATION)?;
+            bytes += operation.len();
+            fits(count, bytes)?;
+            operations.push(Operation {
+                client,
+                number,
+                operation,
+            });
+        }
+        Ok(operations.into())
     }
 
-    /// A batch's requests; with `checks`, whether their seals convince.
-    fn requests(&mut self, checks: bool) -> Result<Proposal, Reject> {
+    /// A batch's requests, and whether their seals convince.
+    fn proposal(&mut self) -> Result<Proposal, Reject> {
         let count = self.count(MAX_BATCH)?;
         let (mut requests, mut convincing, mut bytes) = (Vec::new(), true, 0);
         for _ in 0..count {
             let claimed = self.read::<Claimed<Request>>()?;
             bytes += claimed.value().operation.len();
-            let most = if count == 1 {
-                MAX_OPERATION
-            } else {
-                MAX_BATCH_BYTES
-            };
-            if bytes > most {
-                return Err(malformed("more bytes of operations than a batch may have"));
-            }
-            convincing = convincing && (!checks || claimed.mac_holds(self.keyring));
+            fits(count, bytes)?;
+            convincing = convincing && claimed.mac_holds(self.keyring);
             requests.push(claimed.trusted());
         }
         Ok(Proposal {
@@ -312,10 +352,14 @@ fn encode(message: &Message) -> Bytes {
         Message::Chain(chained) => {
             let Chained {
                 links,
-                proposal,
+                batch,
                 vouched,
             } = &**chained;
-            frame.put(&13_u8).all(links).all(&proposal.requests);
+            frame.put(&13_u8).all(links);
+            match batch {
+                Carried::Sealed(proposal) => frame.all(&proposal.requests),
+                Carried::Plain(operations) => frame.operations(operations),
+            };
             frame.put(&u32::try_from(vouched.len()).unwrap_or(u32::MAX));
             for list in vouched {
                 frame.all(list);
@@ -363,6 +407,16 @@ impl Frame {
         self.put(&u32::try_from(items.len()).unwrap_or(u32::MAX));
         for item in items {
             self.put(item);
+        }
+        self
+    }
+
+    fn operations(&mut self, operations: &[Operation]) -> &mut Self {
+        let bytes = operations.iter().map(|op| op.operation.len() + 16);
+        self.0.reserve(bytes.sum::<usize>() + 4);
+        self.put(&u32::try_from(operations.len()).unwrap_or(u32::MAX));
+        for op in operations {
+            self.put(&(op.client, op.number, &op.operation));
         }
         self
     }

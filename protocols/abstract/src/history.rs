@@ -41,6 +41,20 @@ pub fn entry_digest(time_ms: u64, operations: &[Operation]) -> Digest {
     hasher.finish()
 }
 
+/// The digest of what a client's requests, by their numbers, gave.
+#[must_use]
+pub fn results_digest(results: &[(u64, Bytes)]) -> Digest {
+    let mut hasher = Hasher::default();
+    hasher.update(b"abstract results\0");
+    for (number, result) in results {
+        hasher
+            .update(&number.to_le_bytes())
+            .update(&(result.len() as u64).to_le_bytes())
+            .update(result);
+    }
+    hasher.finish()
+}
+
 /// The point after `point` when `entry` follows.
 #[must_use]
 pub fn chain(point: Point, entry: Digest) -> Point {
@@ -65,7 +79,7 @@ pub(crate) struct Entry {
     pub(crate) chain: Digest,
     /// The log position behind which it may be spoken of.
     pub(crate) lsn: Lsn,
-    /// What the application made of it, once it has: the replies and its state.
+    /// What the application made of it, once it has: the replies, each as it is remembered, and its state.
     pub(crate) outcome: Option<(Vec<Bytes>, Digest)>,
 }
 
@@ -140,6 +154,12 @@ impl History {
     /// Appends a batch, whose slot is the next.
     pub(crate) fn push(&mut self, batch: Batch, lsn: Lsn) -> Point {
         let digest = entry_digest(batch.time_ms, &batch.operations);
+        self.push_known(batch, digest, lsn)
+    }
+
+    /// The same where the batch's [`entry_digest`] is known.
+    pub(crate) fn push_known(&mut self, batch: Batch, digest: Digest, lsn: Lsn) -> Point {
+        debug_assert_eq!(digest, entry_digest(batch.time_ms, &batch.operations));
         let point = chain(self.head(), digest);
         debug_assert_eq!(batch.slot, point.slot);
         self.entries.push_back(Entry {

@@ -23,7 +23,7 @@ pub use client::Client;
 pub use codec::AbstractCodec;
 pub use composition::{Composition, Instance, Kind};
 pub use config::{Config, ConfigError};
-pub use history::{Point, chain, entry_digest};
+pub use history::{Point, chain, entry_digest, results_digest};
 pub use messages::*;
 pub use record::Record;
 pub use replica::{RecoverError, Replica};

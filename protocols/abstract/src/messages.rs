@@ -4,7 +4,7 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use bytes::Bytes;
 use hedgerow_base::{Digest, NodeId, Slot};
 use hedgerow_crypto::{Domain, Sealed};
-use hedgerow_ordering::{MAX_BATCH, MAX_OPERATION};
+use hedgerow_ordering::{MAX_BATCH, MAX_OPERATION, Operation};
 use hedgerow_wire::List;
 
 use crate::{composition::Instance, history::Point};
@@ -82,19 +82,56 @@ impl Domain for Link {
 pub struct Chained {
     /// The same link, under the chain authenticators of the up to f + 1 replicas before the receiver, in their order.
     pub links: Vec<Sealed<Link>>,
-    /// The batch. Only the first f + 1 replicas check the clients' seals.
-    pub proposal: Proposal,
-    /// What the replicas before that executed it tell each client, clients in the order of the batch.
-    pub vouched: Vec<Vec<Sealed<Responses>>>,
+    /// The batch.
+    pub batch: Carried,
+    /// What the replicas before that executed it vouch for to the clients, in the order of their first requests; several
+    /// for one whose results need several replies.
+    pub vouched: Vec<Vec<Sealed<Vouch>>>,
 }
 
-/// What a Chain's tail tells a client: the words of the last f + 1 replicas, and the results that they name by digest.
+/// A batch as one replica of a Chain passes it to the next.
+#[derive(Clone, Debug)]
+pub enum Carried {
+    /// With the clients' seals, to the first f + 1 replicas, which check them.
+    Sealed(Proposal),
+    /// As the history has it: a correct replica among the f + 1 before has checked the seals.
+    Plain(Arc<[Operation]>),
+}
+
+impl Carried {
+    /// Whether it has no requests: it confirms the history so far.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        match self {
+            Self::Sealed(proposal) => proposal.requests.is_empty(),
+            Self::Plain(operations) => operations.is_empty(),
+        }
+    }
+}
+
+/// What one of a Chain's last f + 1 replicas tells a client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Vouch {
+    /// The instance.
+    pub instance: Instance,
+    /// The history up to and with the batch (D(LH)).
+    pub at: Point,
+    /// The [`crate::results_digest`] of what the client's requests in the batch gave, or of a part of it.
+    pub results: Digest,
+}
+
+impl Domain for Vouch {
+    const DOMAIN: &'static str = "abstract vouch";
+    const MAX: usize = 96;
+}
+
+/// What a Chain's tail tells a client: what the last f + 1 replicas vouch for, and the results that they mean.
 #[derive(Clone, Debug)]
 pub struct ChainReply {
     /// Equal ones, of different replicas.
-    pub vouched: Vec<Sealed<Responses>>,
-    /// The results.
-    pub results: Vec<Bytes>,
+    pub vouched: Vec<Sealed<Vouch>>,
+    /// The requests' numbers and results, in the order of the batch.
+    pub results: Vec<(u64, Bytes)>,
 }
 
 /// A result, or its digest when another replica sends the result itself.

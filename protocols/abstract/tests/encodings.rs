@@ -123,14 +123,35 @@ fn messages(keys: &[Arc<Keyring>]) -> Vec<(usize, Message)> {
         at,
     };
     let behind = Sealing::MacsFor([NodeId(1), NodeId(2)].into_iter().collect());
+    let results = vec![(3, Bytes::from_static(b"result"))];
+    let vouch = Vouch {
+        instance,
+        at,
+        results: results_digest(&results),
+    };
+    let vouch = Sealed::new(vouch, Sealing::MacFor(NodeId(ME as u32)), replica);
     let chained = Chained {
         links: vec![Sealed::new(link, behind, replica)],
-        proposal: proposal.clone(),
-        vouched: vec![vec![responses.clone()]],
+        batch: Carried::Sealed(proposal.clone()),
+        vouched: vec![vec![vouch.clone()]],
+    };
+    let operations = vec![Operation {
+        client: NodeId(4),
+        number: 3,
+        operation: Bytes::from_static(b"operation"),
+    }];
+    let behind = Sealing::MacsFor([NodeId(1)].into_iter().collect());
+    let plain = Chained {
+        links: vec![
+            Sealed::new(link, behind, &keys[3]),
+            Sealed::new(link, behind, replica),
+        ],
+        batch: Carried::Plain(operations.into()),
+        vouched: Vec::new(),
     };
     let reply = ChainReply {
-        vouched: vec![responses.clone()],
-        results: vec![Bytes::from_static(b"result")],
+        vouched: vec![vouch],
+        results,
     };
     let init = init(keys);
     let welcome = |init| {
@@ -149,6 +170,7 @@ fn messages(keys: &[Arc<Keyring>]) -> Vec<(usize, Message)> {
         ),
         (0, Message::Responses(responses)),
         (0, Message::Chain(Arc::new(chained))),
+        (0, Message::Chain(Arc::new(plain))),
         (0, Message::ChainReply(Arc::new(reply))),
         (
             4,
@@ -191,10 +213,13 @@ fn sealed(message: &Message) -> Vec<Digest> {
         }
         Message::Responses(responses) => vec![responses.digest()],
         Message::Chain(chained) => {
-            let requests = chained.proposal.requests.iter().map(Sealed::digest);
-            let requests = requests.filter(|_| chained.proposal.convincing);
-            let links = chained.links.iter().map(Sealed::digest);
-            requests.chain(links).collect()
+            let mut all: Vec<_> = chained.links.iter().map(Sealed::digest).collect();
+            if let Carried::Sealed(proposal) = &chained.batch
+                && proposal.convincing
+            {
+                all.extend(proposal.requests.iter().map(Sealed::digest));
+            }
+            all
         }
         Message::ChainReply(reply) => reply.vouched.iter().map(Sealed::digest).collect(),
         Message::Panic(panic) => vec![panic.digest()],

@@ -1,6 +1,6 @@
 //! Where a leader gives requests their places: what waits for its next batch, and what every replica asks of a batch.
 
-use alloc::{collections::BTreeSet, vec::Vec};
+use alloc::vec::Vec;
 
 use hedgerow_base::Slot;
 use hedgerow_crypto::Sealed;
@@ -61,12 +61,19 @@ impl Replica {
     /// Whether a leader's batch may be logged here: no request twice, and no time far ahead of one's own clock.
     pub(super) fn is_acceptable(&self, batch: &Batch) -> bool {
         let ahead = self.now.plus(self.config.clock_ahead).as_millis();
-        let mut seen = BTreeSet::new();
-        !batch.operations.is_empty()
+        let ops = &batch.operations;
+        let mut keys: Vec<_> = ops.iter().map(|op| (op.client, op.number)).collect();
+        // A leader's are in order already.
+        keys.sort_unstable();
+        !keys.is_empty()
             && batch.time_ms <= ahead
-            && batch.operations.iter().all(|op| {
-                self.is_fresh(op.client, op.number) && seen.insert((op.client, op.number))
-            })
+            && keys
+                .iter()
+                .all(|&(client, number)| self.is_fresh(client, number))
+            && keys
+                .iter()
+                .zip(keys.iter().skip(1))
+                .all(|(key, next)| key != next)
     }
 }
 

@@ -9,19 +9,16 @@ use alloc::{
 };
 
 use bytes::Bytes;
-use hedgerow_base::{Lsn, NodeId, NodeSet, Slot, Time};
-use hedgerow_crypto::{Seal, Sealed, Sealing, hash};
+use hedgerow_base::{Digest, Lsn, NodeId, NodeSet, Slot, Time};
+use hedgerow_crypto::{Sealed, Sealing};
 use hedgerow_machine::Target;
-use hedgerow_ordering::Batch;
+use hedgerow_ordering::{Batch, Operation};
 
 use super::{Out, Replica, batching::batch, switching::Cause};
 use crate::{
     composition::{Instance, Kind},
-    history::{Point, chain, entry_digest},
-    messages::{
-        ChainReply, Chained, Link, MAX_FRAME, Message, Outcome, Proposal, Request, Response,
-        Responses,
-    },
+    history::{Point, chain, entry_digest, results_digest},
+    messages::{Carried, ChainReply, Chained, Link, MAX_FRAME, Message, Proposal, Request, Vouch},
 };
 
 /// How many batches that came before their turn are kept.
@@ -81,7 +78,8 @@ impl Replica {
         {
             return;
         }
-        self.pass_on(None, Vec::new(), self.link(0), Vec::new(), out.last(), out);
+        let nothing = self.carried(&[], &[].into());
+        self.pass_on(None, nothing, self.link(0), Vec::new(), out.last(), out);
     }
 
     /// What the head says of the history so far.
@@ -98,15 +96,10 @@ impl Replica {
         let time_ms = self.now.as_millis();
         let batch = batch(self.history.head().slot.next(), time_ms, &requests);
         self.note_clients(&batch);
+        let carried = self.carried(&requests, &batch.operations);
         self.log(batch, out);
-        self.pass_on(
-            None,
-            requests,
-            self.link(time_ms),
-            Vec::new(),
-            out.last(),
-            out,
-        );
+        let link = self.link(time_ms);
+        self.pass_on(None, carried, link, Vec::new(), out.last(), out);
         self.chain_load(out);
     }
 
@@ -171,13 +164,14 @@ impl Replica {
         let Some(link) = chained.links.last().map(|said| *said.value()) else {
             return;
         };
-        if !chained.proposal.requests.is_empty() {
+        if !chained.batch.is_empty() {
             return;
         }
         if link.at == self.history.head() {
             let vouched =
                 alloc::vec![Vec::new(); chained.vouched.len() + usize::from(self.vouches())];
-            self.pass_on(Some(chained), Vec::new(), link, vouched, out.last(), out);
+            let nothing = self.carried(&[], &[].into());
+            self.pass_on(Some(chained), nothing, link, vouched, out.last(), out);
         } else {
             self.chain.deaf = true;
         }
@@ -187,25 +181,36 @@ impl Replica {
         let Some(link) = chained.links.last().map(|said| *said.value()) else {
             return;
         };
-        let Proposal {
-            requests,
-            convincing,
-        } = &chained.proposal;
         let head = self.history.head();
-        let batch = batch(head.slot.next(), link.time_ms, requests);
+        let (slot, time_ms) = (head.slot.next(), link.time_ms);
+        let (batch, requests, convincing) = match &chained.batch {
+            Carried::Sealed(proposal) => {
+                let batch = batch(slot, time_ms, &proposal.requests);
+                (batch, &proposal.requests[..], proposal.convincing)
+            }
+            Carried::Plain(operations) => {
+                let operations = operations.clone();
+                let batch = Batch {
+                    slot,
+                    time_ms,
+                    operations,
+                };
+                (batch, &[][..], true)
+            }
+        };
         let entry = entry_digest(link.time_ms, &batch.operations);
         if !convincing || !self.is_acceptable(&batch) || chain(head, entry) != link.at {
             self.chain.deaf = true;
             return;
         }
         self.note_clients(&batch);
-        self.log(batch, out);
+        let carried = self.carried(requests, &batch.operations);
+        self.log_known(batch, entry, out);
         self.chain.confirmed = link.at.slot;
         if self.vouches() {
             self.chain.executing.insert(link.at.slot, (link, chained));
         } else {
-            let requests = requests.clone();
-            self.pass_on(Some(&chained), requests, link, Vec::new(), out.last(), out);
+            self.pass_on(Some(&chained), carried, link, Vec::new(), out.last(), out);
         }
         self.chain_load(out);
     }
@@ -231,60 +236,34 @@ impl Replica {
                 && list
                     .iter()
                     .zip(&words)
-                    .all(|(said, word)| *said.value() == word.responses)
+                    .all(|(said, word)| *said.value() == word.vouch)
         });
         if !alike {
             self.chain.deaf = true;
             return;
         }
-        let mine: Vec<_> = words
+        let mine = words
             .iter()
-            .map(|word| {
-                let responses = word.responses.clone();
-                Sealed::new(responses, Sealing::MacFor(word.client), &self.keyring)
-            })
-            .collect();
+            .map(|word| Sealed::new(word.vouch, Sealing::MacFor(word.client), &self.keyring));
         let mut vouched = chained.vouched.clone();
-        vouched.push(mine);
+        vouched.push(mine.collect());
         if self.position() + 1 < self.roster.n() {
-            let requests = chained.proposal.requests.clone();
-            self.pass_on(Some(&chained), requests, link, vouched, lsn, out);
+            let carried = self.carried(&[], &batch.operations);
+            self.pass_on(Some(&chained), carried, link, vouched, lsn, out);
         } else {
-            self.tell_clients(&words, &vouched, lsn, out);
+            tell_clients(words, &vouched, lsn, out);
         }
     }
 
-    /// The tail's word to the clients, in as many parts as the results need.
-    fn tell_clients(
-        &self,
-        words: &[Word],
-        vouched: &[Vec<Sealed<Responses>>],
-        lsn: Lsn,
-        out: &mut Out,
-    ) {
-        for (index, word) in words.iter().enumerate() {
-            let vouched: Vec<_> = vouched
-                .iter()
-                .filter_map(|list| list.get(index).cloned())
-                .collect();
-            let (mut part, mut bytes) = (Vec::new(), 0);
-            let mut tell = |results: Vec<Bytes>| {
-                let reply = ChainReply {
-                    vouched: vouched.clone(),
-                    results,
-                };
-                let to = Target::Node(word.client);
-                out.send_after(lsn, to, Message::ChainReply(Arc::new(reply)));
-            };
-            for result in &word.results {
-                if bytes + result.len() > MAX_FRAME / 4 && !part.is_empty() {
-                    tell(core::mem::take(&mut part));
-                    bytes = 0;
-                }
-                bytes += result.len();
-                part.push(result.clone());
-            }
-            tell(part);
+    /// A batch as this replica passes it on: the last to check the clients' seals is the first f + 1's last.
+    fn carried(&self, requests: &[Sealed<Request>], operations: &Arc<[Operation]>) -> Carried {
+        if self.position() < self.roster.f() {
+            Carried::Sealed(Proposal {
+                requests: requests.to_vec(),
+                convincing: true,
+            })
+        } else {
+            Carried::Plain(operations.clone())
         }
     }
 
@@ -292,9 +271,9 @@ impl Replica {
     fn pass_on(
         &mut self,
         chained: Option<&Chained>,
-        requests: Vec<Sealed<Request>>,
+        batch: Carried,
         link: Link,
-        vouched: Vec<Vec<Sealed<Responses>>>,
+        vouched: Vec<Vec<Sealed<Vouch>>>,
         lsn: Lsn,
         out: &mut Out,
     ) {
@@ -312,21 +291,9 @@ impl Replica {
         let before = chained.map_or(&[][..], |chained| &chained.links);
         let mut links = before[before.len().saturating_sub(f)..].to_vec();
         links.push(mine);
-        let checks = links.len() <= f;
-        let requests = requests.into_iter().map(|request| {
-            // Nobody from here on checks the client's own seal.
-            if checks {
-                request
-            } else {
-                request.resealed(Seal::None)
-            }
-        });
         let message = Chained {
             links,
-            proposal: Proposal {
-                requests: requests.collect(),
-                convincing: true,
-            },
+            batch,
             vouched,
         };
         let message = Message::Chain(Arc::new(message));
@@ -391,39 +358,52 @@ impl Replica {
     }
 }
 
+/// The tail's word to the clients.
+fn tell_clients(words: Vec<Word>, vouched: &[Vec<Sealed<Vouch>>], lsn: Lsn, out: &mut Out) {
+    for (index, word) in words.into_iter().enumerate() {
+        let vouched = vouched.iter().filter_map(|list| list.get(index).cloned());
+        let reply = ChainReply {
+            vouched: vouched.collect(),
+            results: word.results,
+        };
+        let to = Target::Node(word.client);
+        out.send_after(lsn, to, Message::ChainReply(Arc::new(reply)));
+    }
+}
+
 /// What is said to one client of a batch.
 struct Word {
     client: NodeId,
-    responses: Responses,
-    results: Vec<Bytes>,
+    vouch: Vouch,
+    results: Vec<(u64, Bytes)>,
 }
 
-/// What is said to the clients of a batch, in the order of their first requests in it.
+/// What is said to the clients of a batch, in the order of their first requests in it; in parts that fit into a frame.
 fn words(instance: Instance, batch: &Batch, at: Point, replies: &[Bytes]) -> Vec<Word> {
-    let mut clients = Vec::<NodeId>::new();
-    let mut lists = BTreeMap::<NodeId, (Vec<Response>, Vec<Bytes>)>::new();
+    let mut words = Vec::<Word>::new();
+    // Where each client's last part is, and how many bytes it has.
+    let mut open = BTreeMap::<NodeId, (usize, usize)>::new();
     for (op, reply) in batch.operations.iter().zip(replies) {
-        let (list, results) = lists.entry(op.client).or_insert_with(|| {
-            clients.push(op.client);
-            Default::default()
-        });
-        list.push(Response {
-            number: op.number,
-            at,
-            outcome: Outcome::Digest(hash(reply)),
-        });
-        results.push(reply.clone());
+        let (index, bytes) = open.entry(op.client).or_insert((usize::MAX, 0));
+        if *index == usize::MAX || *bytes + reply.len() > MAX_FRAME / 4 {
+            (*index, *bytes) = (words.len(), 0);
+            words.push(Word {
+                client: op.client,
+                vouch: Vouch {
+                    instance,
+                    at,
+                    results: Digest::ZERO,
+                },
+                results: Vec::new(),
+            });
+        }
+        *bytes += reply.len();
+        if let Some(word) = words.get_mut(*index) {
+            word.results.push((op.number, reply.clone()));
+        }
     }
-    clients
-        .into_iter()
-        .filter_map(|client| {
-            let (list, results) = lists.remove(&client)?;
-            let list = hedgerow_wire::List::new(list).unwrap_or_default();
-            Some(Word {
-                client,
-                responses: Responses { instance, list },
-                results,
-            })
-        })
-        .collect()
+    for word in &mut words {
+        word.vouch.results = results_digest(&word.results);
+    }
+    words
 }

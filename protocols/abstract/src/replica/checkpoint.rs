@@ -217,11 +217,7 @@ impl Replica {
             let Some((replies, _)) = entry.outcome else {
                 continue;
             };
-            let at = Point {
-                slot: entry.batch.slot,
-                chain: entry.chain,
-            };
-            remember(&mut self.base_clients, &entry.batch, at, &replies);
+            remember(&mut self.base_clients, &entry.batch, &replies);
         }
         if at.slot.since(self.checkpoint.tabled) >= self.config.checkpoint_interval {
             let lsn = out.persist(Record::Stable {

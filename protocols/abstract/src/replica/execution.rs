@@ -12,7 +12,7 @@ use hedgerow_wire::List;
 
 use super::{
     Out, Replica,
-    log::{POINT_BYTES, remember},
+    log::{POINT_BYTES, remember, with_point},
 };
 use crate::{
     composition::Kind,
@@ -45,14 +45,15 @@ impl Replica {
             replies.len(),
             "the application must give one reply per operation"
         );
-        entry.outcome = Some((replies.clone(), state));
         let (batch, lsn) = (entry.batch.clone(), entry.lsn);
         let at = Point {
             slot,
             chain: entry.chain,
         };
+        let remembered: Vec<_> = replies.iter().map(|reply| with_point(at, reply)).collect();
+        remember(&mut self.clients, &batch, &remembered);
+        entry.outcome = Some((remembered, state));
         self.executed = slot;
-        remember(&mut self.clients, &batch, at, &replies);
         if self.kind() == Kind::Backup {
             self.backup_executed(slot, out);
             return;

@@ -1,12 +1,15 @@
 //! Logging and rolling back (§3: LH, t[c]).
 
 use bytes::Bytes;
-use hedgerow_base::{Lsn, NodeId, Slot};
+use hedgerow_base::{Digest, Lsn, NodeId, Slot};
 use hedgerow_clients::Numbers;
 use hedgerow_ordering::{Batch, Event};
 
 use super::{Out, Replica};
-use crate::{history::Point, record::Record};
+use crate::{
+    history::{Point, entry_digest},
+    record::Record,
+};
 
 impl Replica {
     /// Whether a client's number may still be logged.
@@ -34,6 +37,12 @@ impl Replica {
 
     /// Logs a batch in the next slot: on disk, and to the application.
     pub(super) fn log(&mut self, batch: Batch, out: &mut Out) {
+        let digest = entry_digest(batch.time_ms, &batch.operations);
+        self.log_known(batch, digest, out);
+    }
+
+    /// The same where the batch's [`entry_digest`] is known.
+    pub(super) fn log_known(&mut self, batch: Batch, digest: Digest, out: &mut Out) {
         let lsn = match self.kept.pop_front() {
             Some((kept, lsn)) if kept == batch => lsn,
             other => {
@@ -44,7 +53,7 @@ impl Replica {
                 out.persist(Record::Logged(batch.clone()))
             }
         };
-        self.log_at(batch, lsn, out);
+        self.log_known_at(batch, digest, lsn, out);
     }
 
     /// The Backup is left before its protocol has decided again what it had before a restart: others may have the proof
@@ -59,9 +68,14 @@ impl Replica {
 
     /// The same for a batch that the log has otherwise.
     pub(super) fn log_at(&mut self, batch: Batch, lsn: Lsn, out: &mut Out) {
+        let digest = entry_digest(batch.time_ms, &batch.operations);
+        self.log_known_at(batch, digest, lsn, out);
+    }
+
+    fn log_known_at(&mut self, batch: Batch, digest: Digest, lsn: Lsn, out: &mut Out) {
         self.use_numbers(&batch);
         self.note_logged(&batch);
-        self.history.push(batch.clone(), lsn);
+        self.history.push_known(batch.clone(), digest, lsn);
         out.emit(Event::Execute(batch));
     }
 
@@ -93,16 +107,12 @@ impl Replica {
         let entries: alloc::vec::Vec<_> = self
             .history
             .iter()
-            .map(|entry| (entry.batch.clone(), entry.chain, entry.outcome.clone()))
+            .map(|entry| (entry.batch.clone(), entry.outcome.clone()))
             .collect();
-        for (batch, chain, outcome) in entries {
+        for (batch, outcome) in entries {
             self.use_numbers(&batch);
             if let Some((replies, _)) = outcome {
-                let at = Point {
-                    slot: batch.slot,
-                    chain,
-                };
-                remember(&mut self.clients, &batch, at, &replies);
+                remember(&mut self.clients, &batch, &replies);
             }
         }
     }
@@ -119,16 +129,19 @@ impl Replica {
 /// How many bytes a point has behind a reply that is remembered.
 pub(super) const POINT_BYTES: usize = 40;
 
-/// Remembers the replies of a batch, each with the point at which it was given behind it.
-pub(super) fn remember(
-    clients: &mut hedgerow_clients::Clients,
-    batch: &Batch,
-    at: Point,
-    replies: &[Bytes],
-) {
-    let at = hedgerow_wire::encode(&at);
-    debug_assert_eq!(at.len(), POINT_BYTES);
+/// A reply as it is remembered: with the point at which it was given behind it.
+pub(super) fn with_point(at: Point, reply: &Bytes) -> Bytes {
+    // Exactly as much as is needed: there are many, and small ones.
+    let mut bytes = alloc::vec::Vec::with_capacity(reply.len() + POINT_BYTES);
+    bytes.extend_from_slice(reply);
+    hedgerow_wire::encode_into(&at, &mut bytes);
+    debug_assert_eq!(bytes.len(), reply.len() + POINT_BYTES);
+    bytes.into()
+}
+
+/// Remembers the replies of a batch, which have their points.
+pub(super) fn remember(clients: &mut hedgerow_clients::Clients, batch: &Batch, replies: &[Bytes]) {
     for (op, reply) in batch.operations.iter().zip(replies) {
-        clients.executed(op.client, op.number, [reply, &*at].concat().into());
+        clients.executed(op.client, op.number, reply.clone());
     }
 }

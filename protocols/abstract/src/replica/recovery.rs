@@ -277,11 +277,7 @@ impl Replica {
             if let Some((replies, _)) = entry.outcome.as_ref()
                 && entry.batch.slot <= slot
             {
-                let at = Point {
-                    slot: entry.batch.slot,
-                    chain: entry.chain,
-                };
-                remember(&mut clients, &entry.batch, at, replies);
+                remember(&mut clients, &entry.batch, replies);
             }
         }
         clients.encode_plain()

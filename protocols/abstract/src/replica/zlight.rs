@@ -30,13 +30,14 @@ impl Replica {
     pub(super) fn order(&mut self, requests: Vec<Sealed<Request>>, out: &mut Out) {
         let time_ms = self.now.as_millis();
         let batch = batch(self.history.head().slot.next(), time_ms, &requests);
+        let entry = entry_digest(time_ms, &batch.operations);
         let order = Order {
             instance: self.instance,
             slot: batch.slot,
             time_ms,
-            entry: entry_digest(time_ms, &batch.operations),
+            entry,
         };
-        self.log(batch, out);
+        self.log_known(batch, entry, out);
         let sealed = Sealed::new(order, Sealing::Authenticator, &self.keyring);
         let proposal = Proposal {
             requests,
@@ -85,11 +86,10 @@ impl Replica {
 
     fn accept_order(&mut self, order: &Order, proposal: &Proposal, out: &mut Out) {
         let batch = batch(order.slot, order.time_ms, &proposal.requests);
-        let good = proposal.convincing
-            && self.is_acceptable(&batch)
-            && entry_digest(order.time_ms, &batch.operations) == order.entry;
+        let entry = entry_digest(order.time_ms, &batch.operations);
+        let good = proposal.convincing && self.is_acceptable(&batch) && entry == order.entry;
         if good {
-            self.log(batch, out);
+            self.log_known(batch, entry, out);
         } else {
             self.zlight.deaf = true;
         }

@@ -1,10 +1,9 @@
 use std::sync::Arc;
 
-use hedgerow_abstract::{ChainReply, Chained, Link, Message, Outcome, Responses};
+use hedgerow_abstract::{Carried, ChainReply, Chained, Link, Message, Vouch, results_digest};
 use hedgerow_base::{NodeId, NodeSet};
 use hedgerow_crypto::{Sealed, Sealing};
 use hedgerow_machine::Target;
-use hedgerow_wire::List;
 use hedgerow_world::{Attacker, Liar, Plot, Rng};
 
 use super::{super::Composed, made_up, say_honestly, say_to};
@@ -47,14 +46,8 @@ impl LyingLink {
             1 => link.at.slot = link.at.slot.plus(me.rng.spread(1, 3)),
             2 => link.time_ms ^= 1 << me.rng.below(40),
             3 => link.instance.0 += me.rng.below(3),
-            4 => {
-                lie.proposal.requests.pop();
-            }
-            5 => {
-                if let Some(twice) = lie.proposal.requests.first().cloned() {
-                    lie.proposal.requests.push(twice);
-                }
-            }
+            4 => change(&mut lie.batch, |count| count.saturating_sub(1)),
+            5 => change(&mut lie.batch, |count| count + 1),
             6 => to = NodeId(me.rng.below(me.keyring.roster().n() as u64) as u32),
             7 => {
                 lie.links.remove(0);
@@ -77,34 +70,45 @@ impl LyingLink {
     }
 
     /// What it says to a client, of other results or another history.
-    fn other_word(
-        me: &mut Liar<'_, Composed>,
-        said: &Responses,
-        client: NodeId,
-    ) -> Sealed<Responses> {
-        let mut list = said.list.to_vec();
-        for response in &mut list {
-            match me.rng.below(4) {
-                0 => response.outcome = Outcome::Digest(made_up(me.rng)),
-                1 => response.at.chain = made_up(me.rng),
-                2 => response.number += 1,
-                _ => {}
-            }
+    fn other_word(me: &mut Liar<'_, Composed>, said: &Vouch, client: NodeId) -> Sealed<Vouch> {
+        let mut other = *said;
+        match me.rng.below(4) {
+            0 => other.results = made_up(me.rng),
+            1 => other.at.chain = made_up(me.rng),
+            2 => other.instance.0 += 1,
+            _ => {}
         }
-        let other = Responses {
-            instance: said.instance,
-            list: List::new(list).unwrap_or_default(),
-        };
         Sealed::new(other, Sealing::MacFor(client), me.keyring)
+    }
+}
+
+/// The batch with as many requests as `count` says, of those that it has.
+fn change(batch: &mut Carried, count: impl Fn(usize) -> usize) {
+    match batch {
+        Carried::Sealed(proposal) => {
+            let requests = proposal.requests.iter().cycle();
+            proposal.requests = requests
+                .take(count(proposal.requests.len()))
+                .cloned()
+                .collect();
+        }
+        Carried::Plain(operations) => {
+            let all = operations.iter().cycle();
+            *operations = all.take(count(operations.len())).cloned().collect();
+        }
     }
 }
 
 /// The clients of a batch, in the order of their first requests.
 fn clients(chained: &Chained) -> Vec<NodeId> {
+    let origins: Vec<_> = match &chained.batch {
+        Carried::Sealed(proposal) => proposal.requests.iter().map(Sealed::origin).collect(),
+        Carried::Plain(operations) => operations.iter().map(|op| op.client).collect(),
+    };
     let mut clients = Vec::new();
-    for request in &chained.proposal.requests {
-        if !clients.contains(&request.origin()) {
-            clients.push(request.origin());
+    for client in origins {
+        if !clients.contains(&client) {
+            clients.push(client);
         }
     }
     clients
@@ -122,8 +126,24 @@ impl Attacker<Composed> for LyingLink {
             }
             (Message::ChainReply(reply), Target::Node(client)) if me.rng.chance(self.ppm) => {
                 let mut lie = ChainReply::clone(reply);
-                match me.rng.below(4) {
+                match me.rng.below(5) {
                     0 => lie.results.clear(),
+                    3 => {
+                        if let Some((number, _)) = lie.results.last_mut() {
+                            *number += 1;
+                        }
+                        // Vouched for like the truth by this replica, not by the others.
+                        if let Some(mine) = lie.vouched.last_mut() {
+                            let results = results_digest(&lie.results);
+                            let said = Vouch {
+                                results,
+                                ..*mine.value()
+                            };
+                            *mine = Sealed::new(said, Sealing::MacFor(client), me.keyring);
+                        }
+                        say_to(me, client, &Message::ChainReply(Arc::new(lie)), plot);
+                        return;
+                    }
                     1 => {
                         lie.vouched.pop();
                     }
