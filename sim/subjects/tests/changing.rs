@@ -10,12 +10,11 @@ use hedgerow_epochs::Consensus;
 use hedgerow_subjects::{Request, run, trace};
 use hedgerow_world::{Mode, Options};
 
-const fn options(mode: Mode) -> Options {
+fn options(mode: Mode) -> Options {
     Options {
         mode,
         requests: 80,
-        replicas: None,
-        attack: None,
+        ..Options::default()
     }
 }
 

@@ -1,12 +1,21 @@
 use hedgerow_base::Slot;
 
 /// Where the epochs of an order ended, for a protocol that changes while it runs: what the application knows of it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Ends {
     /// The last slot of each epoch that is over, and what orders in the next.
     ends: Vec<(Slot, &'static str)>,
     /// The epoch that what follows is ordered in; `None`: it is right in any case.
     told: Option<u64>,
+}
+
+impl Default for Ends {
+    fn default() -> Self {
+        Self {
+            ends: Vec::new(),
+            told: Some(0),
+        }
+    }
 }
 
 impl Ends {

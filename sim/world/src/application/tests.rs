@@ -139,16 +139,16 @@ fn what_comes_after_the_end_of_its_epoch_is_void_until_the_next_one_begins() {
         other => panic!("{other:?}"),
     };
     let mut application = Application::new(8);
-    application.decide(batch(1, "a"), Some("aliph"));
+    application.decide(batch(1, "a"), Some("next"));
     application.decide(batch(2, "b"), None);
-    assert_eq!(next(application.execute()), (1, false, Some((1, "aliph"))));
+    assert_eq!(next(application.execute()), (1, false, Some((1, "next"))));
     assert_eq!(next(application.execute()), (2, true, None));
     assert_eq!(application.executed(), Slot(1));
     // The next epoch fills the slot again, and ends in it.
     application.tell_epoch(Some(1));
     assert_eq!(application.catch_up(), [Done::Epoch(Some(1))]);
-    application.decide(batch(2, "c"), Some("pbft"));
-    assert_eq!(next(application.execute()), (2, false, Some((2, "pbft"))));
+    application.decide(batch(2, "c"), Some("other"));
+    assert_eq!(next(application.execute()), (2, false, Some((2, "other"))));
     application.decide(batch(3, "d"), None);
     assert_eq!(next(application.execute()), (3, true, None));
     // Undone, it has not ended.
@@ -161,8 +161,8 @@ fn what_comes_after_the_end_of_its_epoch_is_void_until_the_next_one_begins() {
     // Whoever catches up is told what is right, whichever epoch it is of.
     application.tell_epoch(None);
     application.catch_up();
-    application.decide(batch(4, "g"), Some("chain"));
+    application.decide(batch(4, "g"), Some("third"));
     application.decide(batch(5, "h"), None);
-    assert_eq!(next(application.execute()), (4, false, Some((2, "chain"))));
+    assert_eq!(next(application.execute()), (4, false, Some((2, "third"))));
     assert_eq!(next(application.execute()), (5, false, None));
 }
