@@ -159,7 +159,7 @@ fn paint<B: DrawingBackend>(
     }
     chart
         .configure_series_labels()
-        .position(SeriesLabelPosition::LowerRight)
+        .position(SeriesLabelPosition::UpperRight)
         .margin(14)
         .legend_area_size(44)
         .background_style(WHITE.mix(0.9))

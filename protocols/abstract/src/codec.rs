@@ -312,6 +312,12 @@ impl Admission<'_> {
                 operation,
             });
         }
+        // They live as long as the history does, and would keep all of a frame that somebody has filled up.
+        if self.frame.len() > 2 * bytes + 4096 {
+            for op in &mut operations {
+                op.operation = Bytes::copy_from_slice(&op.operation);
+            }
+        }
         Ok(operations.into())
     }
 
