@@ -349,8 +349,11 @@ pub(crate) fn replica(
                 .map(mine)
                 .collect::<Result<Vec<_>, _>>()?;
             let config = config.pbft.clone();
-            let replica =
-                hedgerow_pbft::Replica::recover_after(config, keyring, clients, records, executed)?;
+            let replica = if epoch.number == 0 {
+                hedgerow_pbft::Replica::recover(config, keyring, records, executed)?
+            } else {
+                hedgerow_pbft::Replica::recover_after(config, keyring, clients, records, executed)?
+            };
             Ok(Box::new(Hosted::new(replica, last, epoch)))
         }
         Consensus::Abstract(composition) => {
@@ -364,9 +367,13 @@ pub(crate) fn replica(
                 .collect::<Result<Vec<_>, _>>()?;
             let config = config.of(composition).cloned();
             let config = config.unwrap_or_else(|| hedgerow_abstract::Config::of(composition));
-            let replica = hedgerow_abstract::Replica::recover_after(
-                config, keyring, clients, records, executed,
-            )?;
+            let replica = if epoch.number == 0 {
+                hedgerow_abstract::Replica::recover(config, keyring, records, executed)?
+            } else {
+                hedgerow_abstract::Replica::recover_after(
+                    config, keyring, clients, records, executed,
+                )?
+            };
             Ok(Box::new(Hosted::new(replica, last, epoch)))
         }
     }

@@ -134,12 +134,12 @@ impl Replica {
         records: impl IntoIterator<Item = (Lsn, Record)>,
         executed: Slot,
     ) -> Result<Self, RecoverError> {
-        let none = Clients::new(config.client_window, config.client_reply_bytes).encode_plain();
-        Self::recover_after(config, keyring, &none, records, executed)
+        Self::build(config, keyring, None, records, executed)
     }
 
     /// The same, where other protocols have ordered before this one: `clients` is the table of what was executed before
-    /// slot 1, as [`Clients::encode_plain`] gives it.
+    /// slot 1, as [`Clients::encode_plain`] gives it. That this one has begun is in the caller's own log: so the disk may
+    /// be an older copy, but is not lost, and an empty log is one in which nothing was written.
     ///
     /// # Errors
     /// When the log and the application do not fit together, or the table is none.
@@ -147,6 +147,16 @@ impl Replica {
         config: Config,
         keyring: Arc<Keyring>,
         clients: &[u8],
+        records: impl IntoIterator<Item = (Lsn, Record)>,
+        executed: Slot,
+    ) -> Result<Self, RecoverError> {
+        Self::build(config, keyring, Some(clients), records, executed)
+    }
+
+    fn build(
+        config: Config,
+        keyring: Arc<Keyring>,
+        before: Option<&[u8]>,
         records: impl IntoIterator<Item = (Lsn, Record)>,
         executed: Slot,
     ) -> Result<Self, RecoverError> {
@@ -163,12 +173,14 @@ impl Replica {
             blank = false;
             story.read(lsn, record)?;
         }
-        let before = clients;
         let mut clients =
             Clients::new(config.client_window, config.client_reply_bytes).with_tails(POINT_BYTES);
-        clients
-            .restore_plain(before, &hedgerow_wire::encode(&Point::default()))
-            .map_err(|_| RecoverError::Corrupt(Lsn::ZERO))?;
+        if let Some(before) = before {
+            clients
+                .restore_plain(before, &hedgerow_wire::encode(&Point::default()))
+                .map_err(|_| RecoverError::Corrupt(Lsn::ZERO))?;
+        }
+        let disk_kept = !blank || before.is_some();
         let mut base = Point::default();
         if let Some((at, table, lsn)) = story.stables.iter().rfind(|(at, ..)| at.slot <= executed) {
             clients
@@ -220,7 +232,7 @@ impl Replica {
             init: story.init,
             silent: story.silent,
             mute: story.mute,
-            start: Start::asking(blank),
+            start: Start::asking(blank, disk_kept),
             resumed: false,
             finished: base.slot.max(executed.min(history.head().slot)),
             history,
@@ -250,7 +262,7 @@ impl Replica {
         };
         replica.rebuild_clients();
         if kind == Kind::Backup {
-            let past = if blank { Past::Unknown } else { Past::Kept };
+            let past = if disk_kept { Past::Kept } else { Past::Unknown };
             replica.resume_backup(story.inner, past);
         }
         Ok(replica)

@@ -26,16 +26,19 @@ struct Asking {
     welcomes: BTreeMap<NodeId, Arc<Welcome>>,
     /// Whether the log was empty.
     blank: bool,
+    /// Whether the disk is not lost, although it may be an older copy.
+    kept: bool,
 }
 
 impl Start {
-    pub(super) const fn asking(blank: bool) -> Self {
+    pub(super) const fn asking(blank: bool, kept: bool) -> Self {
         Self {
             asking: Some(Asking {
                 nonce: None,
                 due: Time::ZERO,
                 welcomes: BTreeMap::new(),
                 blank,
+                kept,
             }),
         }
     }
@@ -110,7 +113,7 @@ impl Replica {
         let nothing_yet = asking.blank && first.count() >= self.roster.f();
         if !nothing_yet {
             self.silent = self.silent.max(vouched).max(self.instance);
-            if asking.blank {
+            if !asking.kept {
                 self.mute = self.silent;
             }
         }

@@ -4,7 +4,6 @@ use alloc::{collections::BTreeMap, sync::Arc, vec::Vec};
 
 use bytes::Bytes;
 use hedgerow_base::{Digest, Lsn, Slot};
-use hedgerow_clients::Clients;
 use hedgerow_crypto::{Keyring, Sealed, Sealing};
 use hedgerow_ordering::Batch;
 
@@ -76,12 +75,12 @@ impl Replica {
         records: impl IntoIterator<Item = (Lsn, Record)>,
         executed: Slot,
     ) -> Result<Self, RecoverError> {
-        let none = Clients::new(config.client_window, config.client_reply_bytes).encode();
-        Self::recover_after(config, keyring, &none, records, executed)
+        Self::build(config, keyring, None, records, executed)
     }
 
     /// The same, where other protocols have ordered before this one: `clients` is the table of what was executed before
-    /// slot 1, as [`Clients::encode_plain`] gives it.
+    /// slot 1, as [`hedgerow_clients::Clients::encode_plain`] gives it. That this one has begun is in the caller's own log:
+    /// so the log is kept ([`Replica::with_kept_log`]).
     ///
     /// # Errors
     /// When the log and the application do not fit together, or the table is none.
@@ -92,16 +91,29 @@ impl Replica {
         records: impl IntoIterator<Item = (Lsn, Record)>,
         executed: Slot,
     ) -> Result<Self, RecoverError> {
+        let replica = Self::build(config, keyring, Some(clients), records, executed)?;
+        Ok(replica.with_kept_log())
+    }
+
+    fn build(
+        config: Config,
+        keyring: Arc<Keyring>,
+        before: Option<&[u8]>,
+        records: impl IntoIterator<Item = (Lsn, Record)>,
+        executed: Slot,
+    ) -> Result<Self, RecoverError> {
         config.check()?;
         if !keyring.roster().contains(keyring.me()) {
             return Err(RecoverError::NotReplica(keyring.me()));
         }
         let records: Vec<_> = records.into_iter().collect();
         let mut replica = Self::blank(config, keyring);
-        replica
-            .clients
-            .restore(clients)
-            .map_err(|_| RecoverError::Corrupt(Lsn::ZERO))?;
+        if let Some(before) = before {
+            replica
+                .clients
+                .restore(before)
+                .map_err(|_| RecoverError::Corrupt(Lsn::ZERO))?;
+        }
         replica.restore_checkpoint(&records, executed)?;
         let mut history = History {
             decided: executed,
@@ -126,7 +138,7 @@ impl Replica {
         self.executed
     }
 
-    /// The client table after that slot, as [`Clients::encode_plain`] gives it.
+    /// The client table after that slot, as [`hedgerow_clients::Clients::encode_plain`] gives it.
     #[must_use]
     pub fn table(&self) -> Bytes {
         self.clients.encode_plain()
