@@ -280,8 +280,11 @@ fn config(setup: &Setup) -> Config {
     }
 }
 
+/// A log's records with their positions, in order.
+type Records = Vec<(Lsn, Record)>;
+
 /// Opens a replica's log and reads its records.
-fn open_log(role: &Role) -> Result<(Option<Journal>, Vec<(Lsn, Record)>), OrderingError> {
+fn open_log(role: &Role) -> Result<(Option<Journal>, Records), OrderingError> {
     let Role::Replica {
         log: Some(dir),
         durability,

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use hedgerow_base::{Digest, Lsn, NodeId, Slot};
-use hedgerow_crypto::Checks;
+use hedgerow_crypto::{Checks, Sealed, Sealing};
 use hedgerow_epochs::{
-    Config, Consensus, Epoch, EpochsCodec, Fetch, Fetched, Message, Name, Record, Replica,
+    Config, Consensus, Epoch, EpochsCodec, Fetch, Fetched, Message, Name, Proof, Record, Replica,
 };
 use hedgerow_machine::{Codec, Input, Machine, Outbox, Target};
 
@@ -50,12 +50,8 @@ fn hear(from: NodeId, frame: &Bytes) {
     }
     let (mut out, now) = (Outbox::new(Lsn(1)), hedgerow_base::Time::from_millis(1_000));
     let mut replica = replica([]).expect("an empty log is none to refuse");
-    for from in [from, NodeId(0), NodeId(2)] {
-        // Two who say the same are believed.
-        let message = message.clone();
-        replica.step(now, Input::Message { from, message }, &mut out);
-        replica.settle(now, &mut out);
-    }
+    replica.step(now, Input::Message { from, message }, &mut out);
+    replica.settle(now, &mut out);
     let later = now.plus(std::time::Duration::from_secs(1));
     replica.step(later, Input::Deadline, &mut out);
     replica.settle(later, &mut out);
@@ -68,11 +64,13 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
         base: Slot(7),
         state: Digest([1; 32]),
     };
+    let word = |by: usize| Sealed::new(epoch.clone(), Sealing::Signature, &keyrings()[by]);
+    let proof = Proof::of(vec![word(0), word(2), word(3)], keyrings()[0].roster());
+    let proof = Arc::new(proof.expect("three of four"));
     let messages = [
-        Message::Standing {
-            epoch: epoch.clone(),
-            asks: true,
-        },
+        Message::Ended(word(0)),
+        Message::Begun(proof.clone()),
+        Message::Newer(2),
         Message::Fetch(Fetch {
             from: Slot(1),
             count: 64,
@@ -89,7 +87,7 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
         .iter()
         .map(|message| [&[0], &*codec.seal(message, Target::Node(NodeId(1)))].concat());
     let records = [
-        Record::Began(epoch),
+        Record::Began(proof),
         Record::Left {
             epoch: 2,
             slot: Slot(0),

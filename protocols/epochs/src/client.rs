@@ -6,7 +6,7 @@ use alloc::{
 };
 
 use bytes::Bytes;
-use hedgerow_base::{Digest, NodeId, Slot, Time};
+use hedgerow_base::{Digest, Slot, Time};
 use hedgerow_clients::Outstanding;
 use hedgerow_crypto::Keyring;
 use hedgerow_machine::{Effect, Input, Machine, Outbox};
@@ -18,7 +18,7 @@ use crate::{
     messages::{Epoch, Message, Name},
 };
 
-/// A client: of the protocol of the epoch that f + 1 replicas are in. What an epoch leaves without a result goes on in the
+/// A client: of the protocol of the newest epoch that is proved to have begun. What an epoch leaves without a result goes on in the
 /// next one, under the same number; what it ordered after its end was not executed, and is invoked anew.
 #[derive(Debug)]
 pub struct Client {
@@ -28,8 +28,6 @@ pub struct Client {
     epoch: Epoch,
     /// Absent while a switch is being made, only.
     inner: Option<Box<dyn HostedClient>>,
-    /// The newest epoch that each replica has spoken of.
-    heard: BTreeMap<NodeId, Epoch>,
     /// What was asked for and has no result.
     waiting: BTreeMap<u64, Command>,
     /// Of that, what was ordered after the epoch's end.
@@ -57,7 +55,6 @@ impl Client {
             inner: hosted::client(&config, &keyring, &epoch, Time::ZERO, nothing),
             now: Time::ZERO,
             epoch,
-            heard: BTreeMap::new(),
             waiting: BTreeMap::new(),
             void: VecDeque::new(),
             changed: None,
@@ -94,15 +91,8 @@ impl Client {
         }
     }
 
-    /// One correct replica among f + 1 is in that epoch.
-    fn on_standing(&mut self, from: NodeId, epoch: Epoch, out: &mut Outbox<Epochs>) {
-        let known = self.heard.get(&from).map_or(0, |known| known.number);
-        if epoch.number <= self.epoch.number || epoch.number < known {
-            return;
-        }
-        self.heard.insert(from, epoch.clone());
-        let same = self.heard.values().filter(|other| **other == epoch).count();
-        if same < self.keyring.roster().weak() {
+    fn on_begun(&mut self, epoch: Epoch, out: &mut Outbox<Epochs>) {
+        if epoch.number <= self.epoch.number {
             return;
         }
         let outstanding = self.inner.take().map(HostedClient::outstanding);
@@ -137,7 +127,7 @@ impl Machine<Epochs> for Client {
                 Message::Ordered(epoch, message) if epoch == self.epoch.number => {
                     self.tell(Told::Message(from, message), out);
                 }
-                Message::Standing { epoch, .. } => self.on_standing(from, epoch, out),
+                Message::Begun(proof) => self.on_begun(proof.epoch().clone(), out),
                 _ => {}
             },
             Input::Rejected { from, reason } => self.tell(Told::Rejected(from, reason), out),

@@ -22,7 +22,7 @@ pub use client::Client;
 pub use codec::EpochsCodec;
 pub use config::{Config, ConfigError};
 pub use consensus::{Consensus, UnknownConsensus};
-pub use messages::{Epoch, Fetch, Fetched, Inner, MAX_FETCH, Message, Name};
+pub use messages::{Epoch, Fetch, Fetched, Inner, MAX_FETCH, Message, Name, Proof};
 pub use record::{InnerRecord, Record};
 pub use replica::{RecoverError, Replica};
 

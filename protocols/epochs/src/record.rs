@@ -1,17 +1,22 @@
-use alloc::{string::ToString, vec::Vec};
+use alloc::{string::ToString, sync::Arc, vec::Vec};
 
 use borsh::BorshDeserialize;
 use bytes::Bytes;
-use hedgerow_base::Slot;
-use hedgerow_wire::{DecodeError, encode_into};
+use hedgerow_base::{NodeSet, Slot};
+use hedgerow_crypto::Claimed;
+use hedgerow_wire::{DecodeError, List, encode_into};
 
-use crate::messages::Epoch;
+use crate::messages::{Epoch, Proof};
 
 /// What a replica writes into its log.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all records are of the large kind"
+)]
 pub enum Record {
     /// It is in this epoch, which began where it stood. Written again when it alone would hold the log.
-    Began(Epoch),
+    Began(Arc<Proof>),
     /// It left an epoch, and the application has everything up to a slot on disk.
     Left {
         /// The number of that epoch.
@@ -40,7 +45,7 @@ impl Record {
     pub fn encode(&self) -> Bytes {
         let mut bytes = Vec::new();
         match self {
-            Self::Began(epoch) => encode_into(&(0_u8, epoch), &mut bytes),
+            Self::Began(proof) => encode_into(&(0_u8, &proof.0), &mut bytes),
             Self::Left {
                 epoch,
                 slot,
@@ -79,7 +84,18 @@ impl Record {
                 let record = hedgerow_abstract::Record::decode(rest)?;
                 return Ok(Self::Inner(epoch, InnerRecord::Abstract(record)));
             }
-            0 => Self::Began(Epoch::deserialize_reader(&mut rest).map_err(malformed)?),
+            0 => {
+                let words =
+                    List::<Claimed<Epoch>, { NodeSet::CAPACITY as usize }>::deserialize_reader(
+                        &mut rest,
+                    );
+                let words = words.map_err(malformed)?.into_vec().into_iter();
+                let words: Vec<_> = words.map(Claimed::trusted).collect();
+                if words.is_empty() {
+                    return Err(DecodeError::Malformed("a proof without words".to_string()));
+                }
+                Self::Began(Arc::new(Proof(words)))
+            }
             1 => {
                 let (epoch, slot, clients) =
                     BorshDeserialize::deserialize_reader(&mut rest).map_err(malformed)?;

@@ -40,12 +40,20 @@ fn epoch() -> Epoch {
     }
 }
 
-fn words() -> Vec<Message> {
+fn word(by: &Keyring, epoch: Epoch) -> Sealed<Epoch> {
+    Sealed::new(epoch, Sealing::Signature, by)
+}
+
+fn proof(keys: &[Arc<Keyring>]) -> Arc<Proof> {
+    let words = [0, 2, 3].map(|by: usize| word(&keys[by], epoch()));
+    Arc::new(Proof::of(words.to_vec(), keys[0].roster()).unwrap())
+}
+
+fn words(keys: &[Arc<Keyring>]) -> Vec<Message> {
     vec![
-        Message::Standing {
-            epoch: epoch(),
-            asks: true,
-        },
+        Message::Ended(word(&keys[0], epoch())),
+        Message::Begun(proof(keys)),
+        Message::Newer(3),
         Message::Fetch(Fetch {
             from: Slot(1),
             count: 64,
@@ -68,7 +76,7 @@ fn admits(codec: &EpochsCodec, from: u32, frame: &Bytes) -> bool {
 fn words_come_back_as_they_were_and_nothing_cut_or_lengthened_passes() {
     let keys = keyrings();
     let codec = EpochsCodec::new(keys[1].clone());
-    for word in words() {
+    for word in words(&keys) {
         let frame = codec.seal(&word, Target::Others);
         let mut checks = Checks::default();
         let heard = codec.admit(NodeId(0), &frame, &mut checks).unwrap();
@@ -91,6 +99,47 @@ fn words_come_back_as_they_were_and_nothing_cut_or_lengthened_passes() {
         0,
         &codec.seal(&Message::Fetched(many), Target::Others)
     ));
+}
+
+/// 2f + 1 words of different replicas about one epoch, and nothing else.
+#[test]
+fn what_proves_nothing_is_no_proof() {
+    let keys = keyrings();
+    let roster = keys[0].roster();
+    let by = |who: &[usize]| -> Vec<_> { who.iter().map(|&by| word(&keys[by], epoch())).collect() };
+    assert!(Proof::of(by(&[0, 2, 3]), roster).is_some());
+    for who in [&[0, 2][..], &[0, 2, 2], &[0, 1, 2, 3], &[0, 2, 4], &[]] {
+        assert!(Proof::of(by(who), roster).is_none(), "{who:?}");
+    }
+    let mut other = epoch();
+    other.base = Slot(8);
+    let mixed = vec![
+        word(&keys[0], epoch()),
+        word(&keys[1], epoch()),
+        word(&keys[2], other),
+    ];
+    assert!(Proof::of(mixed, roster).is_none());
+    let first = Epoch {
+        number: 0,
+        ..epoch()
+    };
+    let first = [0, 1, 2].map(|by: usize| word(&keys[by], first.clone()));
+    assert!(Proof::of(first.to_vec(), roster).is_none());
+    // Nor is it taken from the wire when a signature is another's.
+    let codec = EpochsCodec::new(keys[1].clone());
+    let frame = codec.seal(&Message::Begun(proof(&keys)), Target::Others);
+    assert!(admits(&codec, 0, &frame));
+    for at in 0..frame.len() - 9 {
+        let mut bytes = frame.to_vec();
+        bytes[at] ^= 1;
+        assert!(
+            !admits(&codec, 0, &bytes.into()),
+            "byte {at} does not matter"
+        );
+    }
+    // A word is its author's to say.
+    let frame = codec.seal(&Message::Ended(word(&keys[2], epoch())), Target::Others);
+    assert!(admits(&codec, 2, &frame) && !admits(&codec, 0, &frame));
 }
 
 fn words_batch() -> Fetched {
@@ -130,7 +179,7 @@ fn records_come_back_as_they_were_and_nothing_else_is_read() {
     let pbft = InnerRecord::Pbft(hedgerow_pbft::Record::Rejoined);
     let stopped = hedgerow_abstract::Record::Stopped(hedgerow_abstract::Instance(4));
     let records = [
-        Record::Began(epoch()),
+        Record::Began(proof(&keyrings())),
         Record::Left {
             epoch: 2,
             slot: Slot(9),
@@ -161,10 +210,12 @@ fn a_log_of_an_unknown_protocol_or_ahead_of_the_application_is_refused() {
     };
     let mut unknown = epoch();
     unknown.protocol = Name::new("raft").unwrap();
-    let unknown = recover(&keys[1], vec![Record::Began(unknown)], 7);
+    let words = [0, 1, 2].map(|by: usize| word(&keys[by], unknown.clone()));
+    let unknown = Proof::of(words.to_vec(), keys[0].roster()).unwrap();
+    let unknown = recover(&keys[1], vec![Record::Began(unknown.into())], 7);
     let said = unknown.unwrap_err().to_string();
     assert!(said.contains("raft") && said.contains("aliph"), "{said}");
-    let began = || vec![Record::Began(epoch())];
+    let began = || vec![Record::Began(proof(&keys))];
     assert!(recover(&keys[1], began(), 7).is_ok());
     assert!(matches!(
         recover(&keys[1], began(), 6),

@@ -104,16 +104,18 @@ impl Subject for Changing {
                 COMPOSED.votes(from, message, &mut inner);
                 *epoch
             }
-            Message::Standing { epoch, .. } => {
+            Message::Ended(word) => {
                 votes.push(Vote {
                     kind: "epoch",
-                    view: epoch.number,
+                    view: word.value().number,
                     slot: 0,
-                    value: hash(&hedgerow_wire::encode(epoch)),
+                    value: hash(&hedgerow_wire::encode(word.value())),
                 });
                 return;
             }
-            Message::Fetch(_) | Message::Fetched(_) => return,
+            Message::Begun(_) | Message::Newer(_) | Message::Fetch(_) | Message::Fetched(_) => {
+                return;
+            }
         };
         votes.extend(inner.into_iter().map(|vote| Vote {
             view: within(epoch, vote.view),

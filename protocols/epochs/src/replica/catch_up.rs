@@ -100,9 +100,12 @@ impl Replica {
     }
 
     pub(super) fn drive_catch_up(&mut self, out: &mut Out) {
-        let target = self.believed().cloned();
+        let Some(proof) = self.newer.clone() else {
+            return;
+        };
+        let target = proof.epoch();
         let (weak, now, retry) = (self.roster.weak(), self.now, self.config.retry);
-        let (Stage::CatchingUp(catch_up), Some(target)) = (&mut self.stage, target) else {
+        let Stage::CatchingUp(catch_up) = &mut self.stage else {
             return;
         };
         while catch_up.given < target.base
@@ -116,14 +119,14 @@ impl Replica {
             out.emit(Event::Final(slot));
         }
         if catch_up.executed >= target.base {
-            // f + 1 vouched for the state, too. Without it this replica had better not speak.
+            // 2f + 1 vouched for the state, too. Without it this replica had better not speak.
             if self.executed_state == target.state {
                 let standing = Standing {
                     slot: catch_up.executed,
                     clients: catch_up.clients.encode_plain(),
                 };
                 self.again = None;
-                self.settle_at(standing, target, out);
+                self.settle_at(standing, proof.clone(), out);
             }
             return;
         }

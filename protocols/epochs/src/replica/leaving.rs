@@ -2,17 +2,18 @@
 //! final. With 2f + 1 of them f + 1 correct ones have it, so whoever stays behind can learn it; until then this replica
 //! goes on taking part, so that the others get there.
 
-use alloc::{boxed::Box, sync::Arc};
+use alloc::{boxed::Box, sync::Arc, vec::Vec};
 
 use bytes::Bytes;
 use hedgerow_base::{Digest, NodeId, Slot};
+use hedgerow_crypto::{Sealed, Sealing};
 use hedgerow_machine::Target;
 use hedgerow_ordering::Event;
 
 use super::{CatchUp, Ended, Out, Replica, Stage, Standing, others};
 use crate::{
     hosted::{self, Told},
-    messages::{Epoch, Message, Name},
+    messages::{Epoch, Message, Name, Proof},
     record::Record,
 };
 
@@ -45,13 +46,9 @@ impl Replica {
                 base: slot,
                 state: self.executed_state,
             },
+            word: None,
             clients: inner.table_at(slot),
         });
-    }
-
-    /// What this replica can say of epochs.
-    fn word(&self) -> &Epoch {
-        self.over().map_or(&self.epoch, |ended| &ended.next)
     }
 
     /// The end of the epoch, once it is final.
@@ -67,32 +64,34 @@ impl Replica {
         if self.shown.get(&to).is_some_and(recent) {
             return;
         }
-        self.shown.insert(to, now);
-        let message = Message::Standing {
-            epoch: self.word().clone(),
-            asks: false,
-        };
-        out.send_after(out.last(), Target::Node(to), message);
-    }
-
-    pub(super) fn on_standing(&mut self, from: NodeId, epoch: Epoch, asks: bool, out: &mut Out) {
-        if asks && self.word().number >= epoch.number && self.word().number > 0 {
-            self.show(from, out);
-        }
-        let known = self.heard.get(&from).map_or(0, |known| known.number);
-        if epoch.number >= known && epoch.number > 0 && from != self.me {
-            self.heard.insert(from, epoch);
+        if let Some(proof) = &self.proof {
+            self.shown.insert(to, now);
+            out.send_after(out.last(), Target::Node(to), Message::Begun(proof.clone()));
         }
     }
 
-    /// The newest epoch after the present one that f + 1 replicas say is there: one of them is correct.
-    pub(super) fn believed(&self) -> Option<&Epoch> {
-        let same = |epoch: &&Epoch| self.heard.values().filter(|other| other == epoch).count();
-        let believed = self
+    pub(super) fn on_ended(&mut self, word: Sealed<Epoch>, out: &mut Out) {
+        let (from, number) = (word.origin(), word.value().number);
+        if number <= self.epoch.number {
+            return self.show(from, out);
+        }
+        let known = self
             .heard
-            .values()
-            .filter(|epoch| epoch.number > self.epoch.number && same(epoch) >= self.roster.weak());
-        believed.max_by_key(|epoch| epoch.number)
+            .get(&from)
+            .map_or(0, |known| known.value().number);
+        if number >= known && from != self.me {
+            self.heard.insert(from, word);
+        }
+    }
+
+    pub(super) fn on_begun(&mut self, proof: &Arc<Proof>) {
+        let known = self
+            .newer
+            .as_ref()
+            .map_or(self.epoch.number, |known| known.epoch().number);
+        if proof.epoch().number > known {
+            self.newer = Some(proof.clone());
+        }
     }
 
     pub(super) fn drive_leaving(&mut self, out: &mut Out) {
@@ -102,44 +101,54 @@ impl Replica {
             Stage::CatchingUp(_) => {
                 // Where to? Who has gone on answers.
                 let due = self.again.is_none_or(|again| again <= self.now);
-                if self.believed().is_none() && due {
-                    self.ask(self.epoch.clone(), out);
+                if self.newer.is_none() && due {
+                    self.again = Some(self.now.plus(self.config.retry));
+                    out.send(Target::Others, Message::Newer(self.epoch.number));
                 }
             }
             _ => {}
         }
     }
 
-    fn ask(&mut self, epoch: Epoch, out: &mut Out) {
-        self.again = Some(self.now.plus(self.config.retry));
-        let message = Message::Standing { epoch, asks: true };
-        out.send_after(out.last(), Target::Others, message);
-    }
-
     fn drive_end(&mut self, out: &mut Out) {
-        if let Some(next) = self.over().map(|ended| ended.next.clone()) {
-            let others = self.heard.values();
-            let gone = others.filter(|epoch| epoch.number >= next.number).count();
-            if gone + 1 >= self.roster.quorum() {
-                self.leave(next, out);
-            } else if self.again.is_none_or(|again| again <= self.now) {
-                self.ask(next, out);
+        if self.over().is_some() {
+            let word = self.sign_end();
+            let same =
+                |other: &&Sealed<Epoch>| Some(other.value()) == word.as_ref().map(Sealed::value);
+            let mut words: Vec<_> = self.heard.values().filter(same).cloned().collect();
+            words.truncate(self.roster.quorum() - 1);
+            words.extend(word.clone());
+            let proof = Proof::of(words, self.roster).map(Arc::new);
+            if let Some(proof) = self.newer.clone().or(proof) {
+                self.leave(proof, out);
+            } else if let Some(word) = word
+                && self.again.is_none_or(|again| again <= self.now)
+            {
+                self.again = Some(self.now.plus(self.config.retry));
+                out.send_after(out.last(), Target::Others, Message::Ended(word));
             }
             return;
         }
         self.again = None;
-        // Perhaps its own protocol gets there.
-        let Some(target) = self.believed().cloned() else {
+        let Some(proof) = self.newer.clone() else {
             self.behind = None;
             return;
         };
+        // Perhaps its own protocol gets there.
         let since = *self.behind.get_or_insert(self.now);
         if since.plus(self.config.retry) <= self.now {
-            self.leave(target, out);
+            self.leave(proof, out);
         }
     }
 
-    fn leave(&mut self, target: Epoch, out: &mut Out) {
+    /// This replica's word that its epoch is over.
+    fn sign_end(&mut self) -> Option<Sealed<Epoch>> {
+        let ended = self.ended.as_mut()?;
+        let sign = || Sealed::new(ended.next.clone(), Sealing::Signature, &self.keyring);
+        Some(ended.word.get_or_insert_with(sign).clone())
+    }
+
+    fn leave(&mut self, target: Arc<Proof>, out: &mut Out) {
         self.again = None;
         self.behind = None;
         let stage = core::mem::replace(&mut self.stage, Stage::Unable);
@@ -195,8 +204,10 @@ impl Replica {
         }
     }
 
-    pub(super) fn settle_at(&mut self, standing: Standing, target: Epoch, out: &mut Out) {
+    pub(super) fn settle_at(&mut self, standing: Standing, target: Arc<Proof>, out: &mut Out) {
         self.ended = None;
+        self.given.clear();
+        self.wanted.clear();
         self.finals = standing.slot;
         if self.stored < standing.slot {
             out.emit_after(out.last(), Event::Stable(standing.slot));
@@ -218,7 +229,7 @@ impl Replica {
             clients: clients.clone(),
         });
         self.release_when_durable(lsn, out);
-        if target.base == slot {
+        if target.epoch().base == slot {
             self.begin(target, clients, out);
         } else {
             self.catch_up(slot, &clients, out);
@@ -230,17 +241,16 @@ impl Replica {
         self.drive_catch_up(out);
     }
 
-    fn begin(&mut self, epoch: Epoch, clients: Bytes, out: &mut Out) {
-        let number = epoch.number;
-        self.epoch = epoch;
+    fn begin(&mut self, proof: Arc<Proof>, clients: Bytes, out: &mut Out) {
+        self.epoch = proof.epoch().clone();
+        let number = self.epoch.number;
+        self.newer.take_if(|newer| newer.epoch().number <= number);
         self.changes += 1;
         self.changed = Some(self.now);
-        self.heard.retain(|_, epoch| epoch.number > number);
-        self.began = out.persist(Record::Began(self.epoch.clone()));
-        let message = Message::Standing {
-            epoch: self.epoch.clone(),
-            asks: false,
-        };
+        self.heard.retain(|_, word| word.value().number > number);
+        self.began = out.persist(Record::Began(proof.clone()));
+        let message = Message::Begun(proof.clone());
+        self.proof = Some(proof);
         for to in others(&self.keyring) {
             out.send_after(out.last(), to, message.clone());
         }

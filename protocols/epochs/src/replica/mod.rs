@@ -17,14 +17,14 @@ use alloc::{
 
 use bytes::Bytes;
 use hedgerow_base::{Digest, Lsn, NodeId, NodeSet, Roster, Slot, Time, View};
-use hedgerow_crypto::Keyring;
+use hedgerow_crypto::{Keyring, Sealed};
 use hedgerow_machine::{Effect, Input, Machine, Outbox, Target};
-use hedgerow_ordering::{Command, Event, Phase, Snapshot};
+use hedgerow_ordering::{Batch, Command, Event, Phase, Snapshot};
 
 use crate::{
     Config, Epochs,
     hosted::{HostedReplica, Told},
-    messages::{Epoch, Inner, Message},
+    messages::{Epoch, Inner, Message, Proof},
     record::Record,
 };
 use catch_up::CatchUp;
@@ -42,6 +42,8 @@ type Out = Outbox<Epochs>;
 #[derive(Clone, Debug)]
 struct Ended {
     next: Epoch,
+    /// This replica's word for it, once it is final.
+    word: Option<Sealed<Epoch>>,
     /// The client table there, plain.
     clients: Bytes,
 }
@@ -58,9 +60,9 @@ enum Stage {
     /// The epoch's protocol orders.
     Ordering(Box<dyn HostedReplica>),
     /// It does not any more; the application is asked to finish what it was told.
-    Leaving(Box<dyn HostedReplica>, Epoch),
+    Leaving(Box<dyn HostedReplica>, Arc<Proof>),
     /// The application is asked to store what is final.
-    Settling(Standing, Epoch),
+    Settling(Standing, Arc<Proof>),
     /// Batches of earlier epochs are fetched.
     CatchingUp(Box<CatchUp>),
     /// The application is told of the epoch that begins.
@@ -78,8 +80,9 @@ pub struct Replica {
     me: NodeId,
     now: Time,
 
-    /// The epoch that it is in, or was in last.
+    /// The epoch that it is in, or was in last; and the proof of it, but for the first.
     epoch: Epoch,
+    proof: Option<Arc<Proof>>,
     stage: Stage,
     ended: Option<Ended>,
     /// Whether the application was told where this life begins.
@@ -94,15 +97,21 @@ pub struct Replica {
     /// What to release once the log is durable up to somewhere.
     release: Option<(Lsn, Lsn)>,
 
-    /// The newest epoch that each other replica has spoken of.
-    heard: BTreeMap<NodeId, Epoch>,
+    /// The newest words of the others about what follows.
+    heard: BTreeMap<NodeId, Sealed<Epoch>>,
+    /// The newest epoch after this one that is proved to have begun.
+    newer: Option<Arc<Proof>>,
     /// When each member was last told of the epoch.
     shown: BTreeMap<NodeId, Time>,
-    /// Since when f + 1 are known to be further.
+    /// Since when others are known to be further.
     behind: Option<Time>,
     /// When to say again what waits for others.
     again: Option<Time>,
     early: VecDeque<(NodeId, u64, Inner)>,
+    /// What the application was given and has not executed, or not yet; of what is void nobody else has a copy.
+    given: BTreeMap<Slot, Batch>,
+    /// Which of it the protocol wants to give to others: tokens and slots.
+    wanted: Vec<(u64, Slot)>,
     serve: serve::Serve,
     changes: u64,
     changed: Option<Time>,
@@ -116,6 +125,7 @@ impl Replica {
             Stage::Ordering(inner) => {
                 inner.step(self.now, told, out.last(), &mut self.effects);
                 self.carry(out);
+                self.load_void(out);
             }
             // It only learns what the application did with what it had ordered.
             Stage::Leaving(inner, _) => {
@@ -138,9 +148,18 @@ impl Replica {
                     debug_assert_eq!(position, lsn);
                 }
                 Effect::Emit { event, after } => {
-                    match event {
-                        Event::Final(slot) => self.finals = self.finals.max(slot),
-                        Event::Rollback(slot) => {
+                    match &event {
+                        Event::Execute(batch) => {
+                            self.given.insert(batch.slot, batch.clone());
+                        }
+                        // The application does not have what is void.
+                        Event::Load { token, slot } if self.is_void(*slot) => {
+                            self.wanted.push((*token, *slot));
+                            continue;
+                        }
+                        &Event::Final(slot) => self.finals = self.finals.max(slot),
+                        &Event::Rollback(slot) => {
+                            self.given.split_off(&slot.next());
                             // Whatever ended it is undone.
                             self.ended.take_if(|ended| ended.next.base > slot);
                         }
@@ -152,11 +171,33 @@ impl Replica {
             }
         }
         if let Some(below) = release {
-            if self.epoch.number > 0 && self.began < below {
-                self.began = out.persist(Record::Began(self.epoch.clone()));
+            if let Some(proof) = self.proof.clone().filter(|_| self.began < below) {
+                self.began = out.persist(Record::Began(proof));
             }
             self.release_when_durable(below, out);
         }
+    }
+
+    fn is_void(&self, slot: Slot) -> bool {
+        let end = self.ended.as_ref();
+        end.is_some_and(|ended| slot > ended.next.base)
+    }
+
+    /// Answers the protocol's questions for batches that are void.
+    fn load_void(&mut self, out: &mut Out) {
+        for (token, slot) in core::mem::take(&mut self.wanted) {
+            let batch = self.given.get(&slot).cloned();
+            if let Stage::Ordering(inner) = &mut self.stage {
+                let loaded = Command::Loaded { token, slot, batch };
+                inner.step(
+                    self.now,
+                    Told::Command(loaded),
+                    out.last(),
+                    &mut self.effects,
+                );
+            }
+        }
+        self.carry(out);
     }
 
     /// Gives up records once everything that is written by now is durable.
@@ -168,7 +209,13 @@ impl Replica {
     fn on_message(&mut self, from: NodeId, message: Message, out: &mut Out) {
         match message {
             Message::Ordered(epoch, message) => self.on_ordered(from, epoch, message, out),
-            Message::Standing { epoch, asks } => self.on_standing(from, epoch, asks, out),
+            Message::Ended(word) => self.on_ended(word, out),
+            Message::Begun(proof) => self.on_begun(&proof),
+            Message::Newer(epoch) => {
+                if epoch < self.epoch.number {
+                    self.show(from, out);
+                }
+            }
             Message::Fetch(fetch) => self.on_fetch(from, fetch, out),
             Message::Fetched(list) => self.on_fetched(from, list),
         }
@@ -209,6 +256,9 @@ impl Replica {
                 state,
             } => {
                 self.note_executed(slot, &replies, state);
+                if !self.is_void(slot) {
+                    self.given.remove(&slot);
+                }
                 let command = Command::Executed {
                     slot,
                     replies,
@@ -254,6 +304,7 @@ impl Machine<Epochs> for Replica {
         if let Stage::Ordering(inner) = &mut self.stage {
             inner.settle(self.now, out.last(), &mut self.effects);
             self.carry(out);
+            self.load_void(out);
             // What it has just called final may be the epoch's end.
             self.drive_leaving(out);
         }

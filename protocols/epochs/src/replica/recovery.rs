@@ -14,7 +14,7 @@ use hedgerow_crypto::Keyring;
 use super::{CatchUp, NOTHING, Replica, Stage, serve::Serve};
 use crate::{
     Config, ConfigError, UnknownConsensus, hosted,
-    messages::{Epoch, Name},
+    messages::{Epoch, Name, Proof},
     record::{InnerRecord, Record},
 };
 
@@ -57,7 +57,7 @@ pub enum RecoverError {
 /// What the log says, read in order.
 #[derive(Default)]
 struct Story {
-    began: Option<(Lsn, Epoch)>,
+    began: Option<(Lsn, Arc<Proof>)>,
     left: Option<(u64, Slot, Bytes)>,
     inner: Vec<(u64, Lsn, InnerRecord)>,
     last: Lsn,
@@ -67,7 +67,7 @@ impl Story {
     fn read(&mut self, lsn: Lsn, record: Record) {
         self.last = lsn;
         match record {
-            Record::Began(epoch) => self.began = Some((lsn, epoch)),
+            Record::Began(proof) => self.began = Some((lsn, proof)),
             Record::Left {
                 epoch,
                 slot,
@@ -106,7 +106,10 @@ impl Replica {
             base: Slot::ZERO,
             state: NOTHING,
         };
-        let (began, epoch) = story.began.unwrap_or((Lsn::ZERO, first));
+        let (began, epoch, proof) = match story.began {
+            Some((lsn, proof)) => (lsn, proof.epoch().clone(), Some(proof)),
+            None => (Lsn::ZERO, first, None),
+        };
         let none = Clients::new(config.pbft.client_window, config.pbft.client_reply_bytes);
         let (mut left, mut slot, mut clients) = (None, Slot::ZERO, none.encode_plain());
         if let Some((number, at, table)) = story.left {
@@ -144,7 +147,11 @@ impl Replica {
             executed_state: state,
             began,
             release: None,
+            proof,
             heard: BTreeMap::new(),
+            newer: None,
+            given: BTreeMap::new(),
+            wanted: Vec::new(),
             shown: BTreeMap::new(),
             behind: None,
             again: None,

@@ -1,5 +1,5 @@
 use hedgerow_base::Slot;
-use hedgerow_crypto::hash;
+use hedgerow_crypto::{Sealed, Sealing, hash};
 use hedgerow_epochs::{Epoch, Message, Name};
 use hedgerow_machine::Target;
 use hedgerow_world::{Attacker, Liar, Plot, Rng};
@@ -30,10 +30,8 @@ impl FalseEpoch {
             base: Slot(me.rng.spread(0, 400)),
             state: hash(&me.rng.draw().to_le_bytes()),
         };
-        let asks = me.rng.chance(500_000);
-        let frame = me
-            .codec
-            .seal(&Message::Standing { epoch, asks }, Target::Others);
+        let word = Sealed::new(epoch, Sealing::Signature, me.keyring);
+        let frame = me.codec.seal(&Message::Ended(word), Target::Others);
         // To everyone, or to some; to clients, too.
         for member in 0..me.keyring.members() {
             let member = hedgerow_base::NodeId(member as u32);
@@ -50,11 +48,13 @@ impl Attacker<Changing> for FalseEpoch {
     }
 
     fn say(&mut self, me: &mut Liar<'_, Changing>, to: Target, message: Message, plot: &mut Plot) {
-        if let Message::Standing { epoch, .. } = &message {
-            self.newest = self.newest.max(epoch.number);
-            if me.rng.chance(self.ppm) {
-                return self.lie(me, plot);
-            }
+        if let Message::Ended(word) = &message {
+            self.newest = self.newest.max(word.value().number);
+        }
+        if let Message::Ended(_) | Message::Begun(_) = &message
+            && me.rng.chance(self.ppm)
+        {
+            return self.lie(me, plot);
         }
         let frame = me.codec.seal(&message, to);
         for receiver in me.receivers(to) {
