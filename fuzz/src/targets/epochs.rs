@@ -94,6 +94,8 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
             clients: Bytes::from_static(&[0; 4]),
         },
     ];
-    let records = records.iter().map(|record| [&[9], &*record.encode()].concat());
+    let records = records
+        .iter()
+        .map(|record| [&[9], &*record.encode()].concat());
     frames.chain(records).collect()
 }
