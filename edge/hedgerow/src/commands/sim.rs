@@ -30,7 +30,8 @@ Examples:
 
 Exit codes: 0 nothing was violated; 1 something was; 2 the arguments are wrong.")]
 pub(crate) struct Sim {
-    /// The ordering protocol: pbft, aliph, r-aliph, azyzzyva, zlight, quorum, chain or backup; several with --plot
+    /// The ordering protocol: pbft, aliph, r-aliph, azyzzyva, zlight, quorum, chain or backup; `changing` goes from one
+    /// to the next; several with --plot
     #[arg(long, default_value = "pbft", value_delimiter = ',')]
     protocol: Vec<String>,
     /// The seeds, from A up to but without B
