@@ -18,8 +18,8 @@ use crate::{
     messages::{Epoch, Message, Name},
 };
 
-/// A client: of the protocol of the newest epoch that is proved to have begun. What an epoch leaves without a result goes on in the
-/// next one, under the same number; what it ordered after its end was not executed, and is invoked anew.
+/// A client: of the protocol of the newest epoch that is proved to have begun. What an epoch leaves without a result goes
+/// on in the next one, under the same number; what it ordered after its end was not executed, and is invoked anew.
 #[derive(Debug)]
 pub struct Client {
     config: Config,
@@ -28,8 +28,8 @@ pub struct Client {
     epoch: Epoch,
     /// Absent while a switch is being made, only.
     inner: Option<Box<dyn HostedClient>>,
-    /// What was asked for and has no result.
-    waiting: BTreeMap<u64, Command>,
+    /// The operations and queries that were asked for and have no result, by their tickets.
+    waiting: BTreeMap<u64, Bytes>,
     /// Of that, what was ordered after the epoch's end.
     void: VecDeque<u64>,
     changed: Option<Time>,
@@ -101,22 +101,13 @@ impl Client {
         self.epoch = epoch;
         self.changed = Some(self.now);
         for ticket in core::mem::take(&mut self.void) {
-            if let Some(command) = self.waiting.get(&ticket).map(again) {
-                self.tell(Told::Command(command), out);
+            // A query that was ordered is ordered again: as an operation.
+            if let Some(operation) = self.waiting.get(&ticket).cloned() {
+                let again = Command::Invoke { ticket, operation };
+                self.tell(Told::Command(again), out);
             }
         }
     }
-}
-
-/// The same invocation.
-fn again(command: &Command) -> Command {
-    let (ticket, operation): (u64, Bytes) = match command {
-        Command::Invoke { ticket, operation } => (*ticket, operation.clone()),
-        Command::Read { ticket, query } => (*ticket, query.clone()),
-        _ => (0, Bytes::new()),
-    };
-    // A query that was ordered is ordered again: as an operation.
-    Command::Invoke { ticket, operation }
 }
 
 impl Machine<Epochs> for Client {
@@ -132,15 +123,13 @@ impl Machine<Epochs> for Client {
             },
             Input::Rejected { from, reason } => self.tell(Told::Rejected(from, reason), out),
             Input::Command(command) => {
-                if let Command::Invoke { ticket, .. } | Command::Read { ticket, .. } = &command {
-                    let kept = match &command {
-                        Command::Read { ticket, query } => Command::Read {
-                            ticket: *ticket,
-                            query: query.clone(),
-                        },
-                        other => again(other),
-                    };
-                    self.waiting.insert(*ticket, kept);
+                if let Command::Invoke { ticket, operation }
+                | Command::Read {
+                    ticket,
+                    query: operation,
+                } = &command
+                {
+                    self.waiting.insert(*ticket, operation.clone());
                     self.tell(Told::Command(command), out);
                 }
             }

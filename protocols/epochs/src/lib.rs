@@ -4,7 +4,8 @@
 //! protocol of the epoch is hosted here as it is; it knows nothing of epochs. What it orders after the last slot is void.
 //! A replica for which that slot is final says so: it is the epoch's abort. With 2f + 1 such words it leaves, and begins
 //! the next epoch with what they agree on, its init history: the last slot, and the table of what clients had executed.
-//! Who is behind believes f + 1, and fetches the slots between. `docs/protocols/epochs.md` has the argument.
+//! Who is behind is shown those words, and fetches the slots between, for which f + 1 vouch. `docs/protocols/epochs.md`
+//! has the argument.
 #![no_std]
 
 extern crate alloc;

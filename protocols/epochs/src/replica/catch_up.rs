@@ -83,7 +83,7 @@ impl CatchUp {
 impl Replica {
     /// The application has executed a slot, in whichever stage.
     pub(super) fn note_executed(&mut self, slot: Slot, replies: &[Bytes], state: Digest) {
-        self.note_state(state);
+        self.executed_state = state;
         let Stage::CatchingUp(catch_up) = &mut self.stage else {
             return;
         };

@@ -5,7 +5,7 @@
 use alloc::{boxed::Box, sync::Arc, vec::Vec};
 
 use bytes::Bytes;
-use hedgerow_base::{Digest, NodeId, Slot};
+use hedgerow_base::{NodeId, Slot};
 use hedgerow_crypto::{Sealed, Sealing};
 use hedgerow_machine::Target;
 use hedgerow_ordering::Event;
@@ -256,10 +256,5 @@ impl Replica {
         }
         out.emit_after(out.last(), Event::Epoch(Some(number)));
         self.stage = Stage::Beginning(clients);
-    }
-
-    /// The application's state where it was told last.
-    pub(super) fn note_state(&mut self, state: Digest) {
-        self.executed_state = state;
     }
 }
