@@ -226,3 +226,20 @@ fn a_log_of_an_unknown_protocol_or_ahead_of_the_application_is_refused() {
         Err(RecoverError::NotReplica(NodeId(4)))
     ));
 }
+
+#[test]
+fn a_log_whose_client_table_is_damaged_is_said_to_be_corrupt() {
+    let left = Record::Left {
+        epoch: 2,
+        slot: Slot(0),
+        clients: Bytes::from_static(b"no table"),
+    };
+    let recovered = Replica::recover(
+        Config::beginning_with(Consensus::Pbft),
+        Arc::clone(&keyrings()[1]),
+        [(Lsn(4), left)],
+        Lsn(4),
+        (Slot::ZERO, Digest::ZERO),
+    );
+    assert_eq!(recovered.unwrap_err(), RecoverError::Corrupt(Lsn(4)));
+}

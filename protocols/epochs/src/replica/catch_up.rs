@@ -12,6 +12,7 @@ use hedgerow_clients::Clients;
 use hedgerow_machine::Target;
 use hedgerow_ordering::{Batch, Event};
 use hedgerow_pbft::{batch_digest, decode_batch};
+use hedgerow_wire::DecodeError;
 
 use super::{Out, Replica, Stage, Standing};
 use crate::{
@@ -37,12 +38,14 @@ pub(super) struct CatchUp {
 }
 
 impl CatchUp {
-    pub(super) fn from(slot: Slot, clients: &Bytes, config: &Config) -> Self {
+    /// After `slot`, where this is the client table, plain.
+    ///
+    /// # Errors
+    /// When the bytes are no table.
+    pub(super) fn from(slot: Slot, clients: &[u8], config: &Config) -> Result<Self, DecodeError> {
         let mut table = Clients::new(config.pbft.client_window, config.pbft.client_reply_bytes);
-        // It is this replica's own, from its log or from its protocol.
-        let restored = table.restore_plain(clients, &[]);
-        debug_assert!(restored.is_ok());
-        Self {
+        table.restore_plain(clients, &[])?;
+        Ok(Self {
             given: slot,
             executed: slot,
             clients: table,
@@ -52,7 +55,7 @@ impl CatchUp {
             due: None,
             asked: 0,
             until: slot,
-        }
+        })
     }
 
     pub(super) const fn due(&self) -> Option<Time> {

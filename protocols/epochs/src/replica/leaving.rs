@@ -237,7 +237,11 @@ impl Replica {
     }
 
     pub(super) fn catch_up(&mut self, slot: Slot, clients: &Bytes, out: &mut Out) {
-        self.stage = Stage::CatchingUp(Box::new(CatchUp::from(slot, clients, &self.config)));
+        self.stage = match CatchUp::from(slot, clients, &self.config) {
+            Ok(catch_up) => Stage::CatchingUp(Box::new(catch_up)),
+            // Not with a table that this replica's own protocol gave.
+            Err(_) => Stage::Unable,
+        };
         self.drive_catch_up(out);
     }
 

@@ -58,7 +58,7 @@ pub enum RecoverError {
 #[derive(Default)]
 struct Story {
     began: Option<(Lsn, Arc<Proof>)>,
-    left: Option<(u64, Slot, Bytes)>,
+    left: Option<(Lsn, u64, Slot, Bytes)>,
     inner: Vec<(u64, Lsn, InnerRecord)>,
     last: Lsn,
 }
@@ -72,7 +72,7 @@ impl Story {
                 epoch,
                 slot,
                 clients,
-            } => self.left = Some((epoch, slot, clients)),
+            } => self.left = Some((lsn, epoch, slot, clients)),
             Record::Inner(epoch, record) => self.inner.push((epoch, lsn, record)),
         }
     }
@@ -112,17 +112,17 @@ impl Replica {
         };
         let none = Clients::new(config.pbft.client_window, config.pbft.client_reply_bytes);
         let (mut left, mut slot, mut clients) = (None, Slot::ZERO, none.encode_plain());
-        if let Some((number, at, table)) = story.left {
-            (left, slot, clients) = (Some(number), at, table);
+        if let Some((lsn, number, at, table)) = story.left {
+            (left, slot, clients) = (Some((lsn, number)), at, table);
         }
         if executed < slot.max(epoch.base) {
             let log = slot.max(epoch.base);
             return Err(RecoverError::ApplicationBehind { executed, log });
         }
-        let stage = if left.is_some_and(|number| number >= epoch.number) {
-            Stage::CatchingUp(alloc::boxed::Box::new(CatchUp::from(
-                slot, &clients, &config,
-            )))
+        let stage = if let Some((lsn, _)) = left.filter(|(_, number)| *number >= epoch.number) {
+            let catch_up = CatchUp::from(slot, &clients, &config);
+            let catch_up = catch_up.map_err(|_| RecoverError::Corrupt(lsn))?;
+            Stage::CatchingUp(alloc::boxed::Box::new(catch_up))
         } else {
             let records = story.inner.into_iter();
             let records = records.filter(|(number, ..)| *number == epoch.number);
