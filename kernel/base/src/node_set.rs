@@ -34,6 +34,15 @@ impl NodeSet {
         there
     }
 
+    /// Adds `node` or takes it out.
+    pub const fn set(&mut self, node: NodeId, there: bool) {
+        if there {
+            self.insert(node);
+        } else {
+            self.remove(node);
+        }
+    }
+
     /// Whether `node` is in the set.
     #[must_use]
     pub const fn contains(&self, node: NodeId) -> bool {

@@ -61,6 +61,8 @@ pub struct Client {
     switched: Option<(Time, &'static str)>,
     /// Whether it has panicked in this instance.
     panicked: bool,
+    /// Replicas whose connections broke.
+    unreachable: NodeSet,
     /// In a robust composition: commits that the replicas were not told of, and the microseconds that each took.
     untold: Vec<(u64, u32)>,
 }
@@ -129,6 +131,7 @@ impl Client {
             switches: 0,
             switched: None,
             panicked: false,
+            unreachable: NodeSet::EMPTY,
             untold: Vec::new(),
             config,
             keyring,
@@ -185,7 +188,12 @@ impl Client {
             let keyring = Arc::new(self.keyring.within(self.instance.0));
             // The configuration was checked.
             if let Ok(client) = hedgerow_pbft::Client::new(self.config.backup.clone(), keyring) {
-                self.backup = Some((Box::new(client), Outbox::new(hedgerow_base::Lsn::ZERO)));
+                let mut out = Outbox::new(hedgerow_base::Lsn::ZERO);
+                let mut client = Box::new(client);
+                for peer in self.unreachable.iter() {
+                    client.step(self.now, Input::Link { peer, up: false }, &mut out);
+                }
+                self.backup = Some((client, out));
             }
         }
     }
@@ -348,9 +356,10 @@ impl Client {
             }
             return;
         }
+        let leader = self.config.composition.leader(self.instance, self.roster);
         let to = match self.kind() {
-            Kind::ZLight | Kind::Chain if !everywhere => {
-                Target::Node(self.config.composition.leader(self.instance, self.roster))
+            Kind::ZLight | Kind::Chain if !everywhere && !self.unreachable.contains(leader) => {
+                Target::Node(leader)
             }
             _ => Target::Others,
         };
@@ -458,6 +467,19 @@ impl Client {
         }
     }
 
+    /// All replicas are needed but in a Backup: what waits will not be committed when one can't be reached.
+    fn on_link(&mut self, peer: NodeId, up: bool) {
+        self.unreachable.set(peer, !up);
+        if !up {
+            for invocation in self.requests.values_mut() {
+                invocation.due = self.now;
+            }
+        }
+        if let Some((inner, out)) = &mut self.backup {
+            inner.step(self.now, Input::Link { peer, up }, out);
+        }
+    }
+
     /// P1: says that nothing goes on, and its requests again.
     fn on_deadline(&mut self, out: &mut Out) {
         let now = self.now;
@@ -504,6 +526,7 @@ impl Machine<Abstract> for Client {
             Input::Command(Command::Invoke { ticket, operation }) => self.invoke(ticket, operation),
             // Ordered like an operation: a history that is not final answers no query.
             Input::Command(Command::Read { ticket, query }) => self.invoke(ticket, query),
+            Input::Link { peer, up } => self.on_link(peer, up),
             Input::Deadline => self.on_deadline(out),
             Input::Command(_) | Input::Rejected { .. } | Input::Durable(_) => {}
         }

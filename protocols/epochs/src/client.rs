@@ -6,7 +6,7 @@ use alloc::{
 };
 
 use bytes::Bytes;
-use hedgerow_base::{Digest, Slot, Time};
+use hedgerow_base::{Digest, NodeSet, Slot, Time};
 use hedgerow_clients::Outstanding;
 use hedgerow_crypto::Keyring;
 use hedgerow_machine::{Effect, Input, Machine, Outbox};
@@ -33,6 +33,8 @@ pub struct Client {
     /// Of that, what was ordered after the epoch's end.
     void: VecDeque<u64>,
     changed: Option<Time>,
+    /// Replicas whose connections broke.
+    unreachable: NodeSet,
     effects: Vec<Effect<Epochs>>,
 }
 
@@ -58,6 +60,7 @@ impl Client {
             waiting: BTreeMap::new(),
             void: VecDeque::new(),
             changed: None,
+            unreachable: NodeSet::EMPTY,
             effects: Vec::new(),
             config,
             keyring,
@@ -100,6 +103,9 @@ impl Client {
         self.inner = hosted::client(&self.config, &self.keyring, &epoch, self.now, outstanding);
         self.epoch = epoch;
         self.changed = Some(self.now);
+        for peer in self.unreachable.iter() {
+            self.tell(Told::Link(peer, false), out);
+        }
         for ticket in core::mem::take(&mut self.void) {
             // A query that was ordered is ordered again: as an operation.
             if let Some(operation) = self.waiting.get(&ticket).cloned() {
@@ -134,6 +140,10 @@ impl Machine<Epochs> for Client {
                 }
             }
             Input::Durable(lsn) => self.tell(Told::Durable(lsn), out),
+            Input::Link { peer, up } => {
+                self.unreachable.set(peer, !up);
+                self.tell(Told::Link(peer, up), out);
+            }
             Input::Deadline => self.tell(Told::Deadline, out),
         }
     }

@@ -122,6 +122,7 @@ pub(crate) enum Told {
     Rejected(NodeId, Reject),
     Command(Command),
     Durable(Lsn),
+    Link(NodeId, bool),
     Deadline,
 }
 
@@ -272,6 +273,7 @@ impl<P: Hostable, M: Machine<P> + Debug> Participant for Hosted<P, M> {
                 None => return,
             },
             Told::Durable(lsn) => Input::Durable(lsn),
+            Told::Link(peer, up) => Input::Link { peer, up },
             Told::Deadline => Input::Deadline,
         };
         self.out.skip_to(last);

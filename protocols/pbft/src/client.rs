@@ -40,6 +40,8 @@ pub struct Client {
     /// About the largest reply lately; it shrinks with every smaller one.
     largest: usize,
     fresh: Vec<Sealed<Request>>,
+    /// Replicas whose connections broke.
+    unreachable: NodeSet,
     due: Option<Time>,
 }
 
@@ -105,6 +107,7 @@ impl Client {
             // Cautious until the first replies show how large they are.
             largest: config.client_reply_bytes / 32,
             fresh: Vec::new(),
+            unreachable: NodeSet::EMPTY,
             due: None,
             config,
             keyring,
@@ -304,6 +307,16 @@ impl Client {
         }
     }
 
+    /// What the primary had will not be answered when it can't be reached.
+    fn on_link(&mut self, peer: NodeId, up: bool) {
+        self.unreachable.set(peer, !up);
+        if !up && peer == self.roster.primary(self.view) {
+            for invocation in self.requests.values_mut() {
+                invocation.due = self.now;
+            }
+        }
+    }
+
     /// What waits too long: requests go to everyone, signed, so that everyone can pass them on; queries are ordered.
     fn on_deadline(&mut self, out: &mut Out) {
         let now = self.now;
@@ -349,6 +362,7 @@ impl Machine<Pbft> for Client {
             Input::Message { message, .. } => self.on_message(message, out),
             Input::Command(Command::Invoke { ticket, operation }) => self.invoke(ticket, operation),
             Input::Command(Command::Read { ticket, query }) => self.read(ticket, query, out),
+            Input::Link { peer, up } => self.on_link(peer, up),
             Input::Deadline => self.on_deadline(out),
             // For replicas; and a client keeps no log.
             Input::Command(_) | Input::Rejected { .. } | Input::Durable(_) => {}
@@ -359,8 +373,18 @@ impl Machine<Pbft> for Client {
     fn settle(&mut self, now: Time, out: &mut Out) {
         self.now = self.now.max(now);
         let primary = self.roster.primary(self.view);
-        for part in in_parts(core::mem::take(&mut self.fresh)) {
-            out.send(Target::Node(primary), Message::Requests(part.into()));
+        let fresh = core::mem::take(&mut self.fresh);
+        if !fresh.is_empty() && self.unreachable.contains(primary) {
+            for request in fresh {
+                if let Some(invocation) = self.requests.get_mut(&request.value().number) {
+                    invocation.due = self.now;
+                }
+            }
+            self.on_deadline(out);
+        } else {
+            for part in in_parts(fresh) {
+                out.send(Target::Node(primary), Message::Requests(part.into()));
+            }
         }
         let waiting = self.requests.values().chain(self.queries.values());
         self.due = waiting.map(|invocation| invocation.due).min();

@@ -54,7 +54,7 @@ impl Machine<Echoing> for Echo {
                 };
                 out.send_after(after, Target::Node(from), message);
             }
-            Input::Rejected { .. } | Input::Durable(_) | Input::Deadline => {}
+            Input::Rejected { .. } | Input::Link { .. } | Input::Durable(_) | Input::Deadline => {}
         }
     }
 

@@ -4,6 +4,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Mutex, PoisonError},
     thread::{self, JoinHandle},
+    time::Duration,
 };
 
 use hedgerow_base::{Lsn, NodeId, Roster};
@@ -16,6 +17,7 @@ use crate::{
     application::Inbox,
     commands::Shared,
     lane::{Lane, Records, Work},
+    links::Links,
     persistence,
     persistence::Writer,
 };
@@ -38,10 +40,13 @@ pub struct Options {
     pub events: usize,
     /// With more bytes than these before the log thread, nothing is heard from others.
     pub unwritten_bytes: usize,
+    /// How long a connection may be away before the machine is told.
+    pub link_grace: Duration,
 }
 
 impl Options {
-    /// The usual bounds: bursts of 1,024, 4,096 commands, 16,384 events, 64 MiB of records.
+    /// The usual bounds: bursts of 1,024, 4,096 commands, 16,384 events, 64 MiB of records. A connection that is away for
+    /// 60 ms is broken: by then its other end was called again once.
     #[must_use]
     pub const fn new(roster: Roster, channel: Channel) -> Self {
         Self {
@@ -51,6 +56,7 @@ impl Options {
             commands: 4096,
             events: 16_384,
             unwritten_bytes: 64 << 20,
+            link_grace: Duration::from_millis(60),
         }
     }
 }
@@ -201,6 +207,7 @@ impl<P: Protocol> Driver<P> {
             outbox: Outbox::new(last),
             gate: Gate::new(last),
             work: Work::default(),
+            links: Links::new(parts.options.link_grace),
             records,
         };
         driver.spawn("lane", move || {

@@ -15,6 +15,7 @@ use crate::{
     commands::Shared,
     counters::add,
     driver::RecordEncoder,
+    links::Links,
     persistence::{Entry, Writer, commit},
 };
 
@@ -40,6 +41,7 @@ pub(crate) struct Lane<P: Protocol> {
     pub(crate) outbox: Outbox<P>,
     pub(crate) gate: Gate<Outgoing<P>>,
     pub(crate) work: Work<P>,
+    pub(crate) links: Links,
 }
 
 /// What waits in the gate.
@@ -108,11 +110,11 @@ impl<P: Protocol> Lane<P> {
                 if self.work.unpublished > 0 {
                     self.publish();
                 }
-                let deadline = self
-                    .machine
-                    .deadline()
-                    .and_then(|deadline| self.clock.instant(deadline));
-                self.shared.bell.wait(deadline);
+                let deadline = [self.machine.deadline(), self.links.due()];
+                let deadline = deadline.into_iter().flatten().min();
+                self.shared
+                    .bell
+                    .wait(deadline.and_then(|deadline| self.clock.instant(deadline)));
             }
         }
         Ok(())
@@ -127,6 +129,7 @@ impl<P: Protocol> Lane<P> {
     fn burst(&mut self, now: Time) -> bool {
         let mut inputs = 0;
         inputs += usize::from(self.step_durable(now));
+        inputs += self.step_links(now);
         self.admit_own();
         self.take_messages();
         inputs += self.step_messages(now);
@@ -165,6 +168,21 @@ impl<P: Protocol> Lane<P> {
         self.machine
             .step(now, Input::Durable(durable), &mut self.outbox);
         true
+    }
+
+    fn step_links(&mut self, now: Time) -> usize {
+        for (peer, up) in self.mailbox.take_links() {
+            if self.options.roster.contains(peer) {
+                self.links.note(peer, up, now);
+            }
+        }
+        let mut count = 0;
+        while let Some((peer, up)) = self.links.next(now) {
+            self.machine
+                .step(now, Input::Link { peer, up }, &mut self.outbox);
+            count += 1;
+        }
+        count
     }
 
     /// One's own messages come back as they were sealed. Their signatures are one's own and need no check.

@@ -21,6 +21,7 @@ mod commands;
 mod counters;
 mod driver;
 mod lane;
+mod links;
 mod persistence;
 
 pub use application::{Application, ApplicationError};

@@ -420,3 +420,18 @@ const _: fn() = || {
     const fn shared<T: Send + Sync>() {}
     shared::<hedgerow_driver::Handle<Counting>>();
 };
+
+#[test]
+fn a_machine_is_told_of_connections_that_break_and_of_their_return() {
+    let network = Network::new(2);
+    let dirs = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let [node, other] = [0, 1].map(|id| network.start(id, dirs[id as usize].path()));
+    node.connected(1);
+    other.stop();
+    let told = || node.events.recv_timeout(Duration::from_secs(10)).unwrap();
+    assert_eq!(told(), Event::Link(NodeId(1), false));
+    let other = network.start(1, dirs[1].path());
+    assert_eq!(told(), Event::Link(NodeId(1), true));
+    other.stop();
+    node.stop();
+}

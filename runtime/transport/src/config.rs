@@ -51,7 +51,7 @@ impl Default for Limits {
             dead_after: Duration::from_secs(4),
             handshake: Duration::from_secs(3),
             pending_handshakes: 64,
-            redial_first: Duration::from_millis(50),
+            redial_first: Duration::from_millis(30),
             redial_last: Duration::from_secs(1),
         }
     }

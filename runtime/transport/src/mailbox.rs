@@ -1,6 +1,10 @@
 use std::{
     collections::{BTreeMap, VecDeque},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    mem,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Instant,
 };
 
@@ -54,7 +58,10 @@ impl Default for MailboxLimits {
 
 /// Which mailbox gets the frames of which channel. Frames of other channels are dropped.
 #[derive(Debug, Default)]
-pub struct Routes(BTreeMap<Channel, Mailbox>);
+pub struct Routes {
+    by_channel: BTreeMap<Channel, Mailbox>,
+    opened: Vec<Mailbox>,
+}
 
 impl Routes {
     /// A mailbox for what comes on `channels`; `bell` is rung when something has come.
@@ -69,16 +76,29 @@ impl Routes {
                 limits,
                 bell,
                 queues: Mutex::default(),
+                links_changed: AtomicBool::new(false),
             }),
         };
+        self.opened.push(mailbox.clone());
         for &channel in channels {
-            self.0.insert(channel, mailbox.clone());
+            self.by_channel.insert(channel, mailbox.clone());
         }
         mailbox
     }
 
     pub(crate) fn get(&self, channel: Channel) -> Option<&Mailbox> {
-        self.0.get(&channel)
+        self.by_channel.get(&channel)
+    }
+
+    /// Tells everybody that there is a session with a member, or none any more.
+    pub(crate) fn link(&self, peer: NodeId, up: bool) {
+        for Mailbox { shared } in &self.opened {
+            let mut queues = shared.queues.lock().unwrap_or_else(PoisonError::into_inner);
+            queues.links.insert(peer, up);
+            drop(queues);
+            shared.links_changed.store(true, Ordering::Release);
+            shared.bell.ring();
+        }
     }
 }
 
@@ -93,6 +113,7 @@ struct Shared {
     limits: MailboxLimits,
     bell: Arc<Doorbell>,
     queues: Mutex<Queues>,
+    links_changed: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -100,6 +121,8 @@ struct Queues {
     of_peer: BTreeMap<NodeId, Queue>,
     /// Peers whose queue has something, in the order in which they are served.
     turn: VecDeque<NodeId>,
+    /// Whether there is a session, where that changed.
+    links: BTreeMap<NodeId, bool>,
 }
 
 #[derive(Debug, Default)]
@@ -120,7 +143,7 @@ impl Mailbox {
     pub fn take(&self, max: usize, burst: &mut Vec<Inbound>) -> usize {
         let before = burst.len();
         let mut queues = self.queues();
-        let Queues { of_peer, turn } = &mut *queues;
+        let Queues { of_peer, turn, .. } = &mut *queues;
         while burst.len() - before < max {
             let Some(from) = turn.pop_front() else { break };
             let Some(queue) = of_peer.get_mut(&from) else {
@@ -172,6 +195,15 @@ impl Mailbox {
         }
     }
 
+    /// With whom a session has begun (`true`) or ended since the last call.
+    #[must_use]
+    pub fn take_links(&self) -> Vec<(NodeId, bool)> {
+        if !self.shared.links_changed.swap(false, Ordering::AcqRel) {
+            return Vec::new();
+        }
+        mem::take(&mut self.queues().links).into_iter().collect()
+    }
+
     /// How many frames wait.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -205,7 +237,7 @@ impl Mailbox {
         } = self.shared.limits;
         let mut delivery = Delivery::default();
         let mut queues = self.queues();
-        let Queues { of_peer, turn } = &mut *queues;
+        let Queues { of_peer, turn, .. } = &mut *queues;
         let queue = of_peer.entry(from).or_default();
         let was_empty = queue.frames.is_empty();
         for _ in 0..count {

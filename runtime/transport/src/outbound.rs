@@ -103,18 +103,17 @@ impl Outbound {
         session
     }
 
-    /// Ends a session, unless a newer one has taken its place.
-    pub(crate) fn end(&self, session: u64) {
+    /// Ends a session, unless a newer one has taken its place; says whether there is none now.
+    pub(crate) fn end(&self, session: u64) -> bool {
         let mut queue = self.queue();
-        if queue
-            .session
-            .as_ref()
-            .is_some_and(|(current, _)| *current == session)
-        {
+        let current = queue.session.as_ref();
+        let ended = current.is_some_and(|(current, _)| *current == session);
+        if ended {
             queue.session = None;
             queue.frames = VecDeque::new();
             queue.bytes = 0;
         }
+        ended
     }
 
     /// Takes frames off the queue, about `bytes` of them and at least one if there is one.

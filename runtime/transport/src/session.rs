@@ -55,6 +55,7 @@ where
     let wake = Arc::new(Notify::new());
     let id = peer.outbound.begin(wake.clone());
     add(&peer.counters.sessions, 1);
+    shared.routes.link(peer.id(), true);
     peer.heard_now();
     peer.set_remote(remote);
     tracing::info!(member = peer.id().0, %remote, "session begun");
@@ -78,7 +79,9 @@ where
     if matches!(end, End::Stopping) {
         let _ = timeout(shared.limits.ping_after.min(STOPPING), write.finish()).await;
     }
-    peer.outbound.end(id);
+    if peer.outbound.end(id) {
+        shared.routes.link(peer.id(), false);
+    }
     tracing::info!(member = peer.id().0, %remote, reason = %end, "session over");
     end
 }

@@ -130,6 +130,12 @@ impl Links {
         }
     }
 
+    /// Whether nothing that `from` sends reaches `to`.
+    pub(crate) fn is_cut(&self, from: NodeId, to: NodeId) -> bool {
+        let good = self.healed.contains(from) && self.healed.contains(to);
+        !good && self.cut[from.index()].contains(to)
+    }
+
     pub(crate) fn join_all(&mut self) {
         self.cut.fill(NodeSet::EMPTY);
     }

@@ -17,6 +17,7 @@ pub(crate) enum Inbound {
     Frame { from: NodeId, frame: Bytes },
     Command(Command),
     Durable(Lsn),
+    Link { peer: NodeId, up: bool },
     Deadline,
 }
 

@@ -2,6 +2,7 @@ mod burst;
 mod carry;
 mod execute;
 mod faults;
+mod hints;
 
 use std::sync::Arc;
 
@@ -90,6 +91,14 @@ enum Happening {
         node: NodeId,
         life: u32,
     },
+    /// A node is told of a connection, if it is so or is to be told wrongly.
+    Link {
+        node: NodeId,
+        life: u32,
+        peer: NodeId,
+        up: bool,
+        false_alarm: bool,
+    },
     Restart {
         node: NodeId,
         life: u32,
@@ -174,6 +183,7 @@ pub struct World<'s, S: Subject> {
     plan: Plan,
     nodes: Vec<Node<S>>,
     links: Links,
+    hints: hints::Hints,
     queue: Queue<Happening>,
     rng: Rng,
     now: u64,
@@ -299,6 +309,7 @@ impl<'s, S: Subject> World<'s, S> {
             subject,
             nodes,
             links,
+            hints: hints::Hints::new(plan.seed, members),
             queue: Queue::new(),
             rng,
             now: 0,
@@ -384,6 +395,13 @@ impl<'s, S: Subject> World<'s, S> {
             Happening::Tick { node, life } if self.lives(node, life) => {
                 self.with_attacker(node, |attacker, me, plot| attacker.tick(me, plot));
             }
+            Happening::Link {
+                node,
+                life,
+                peer,
+                up,
+                false_alarm,
+            } if self.lives(node, life) => self.tell_link(node, peer, up, false_alarm),
             Happening::Restart { node, life } => {
                 self.restart(node, life);
             }

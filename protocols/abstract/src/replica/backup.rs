@@ -129,7 +129,7 @@ impl Replica {
             Past::Unknown => inner,
         };
         let turns = if self.leads() { 2 } else { 6 };
-        self.backup = Some(Backup {
+        let mut backup = Backup {
             inner: Box::new(inner),
             out: Outbox::new(last),
             positions: BTreeMap::new(),
@@ -149,7 +149,11 @@ impl Replica {
             done: false,
             caller: None,
             call_at: self.now.plus(self.config.delta * turns),
-        });
+        };
+        for peer in self.unreachable.iter() {
+            backup.on_link(self.now, peer, false);
+        }
+        self.backup = Some(backup);
     }
 
     pub(super) fn on_backup(
@@ -476,6 +480,11 @@ impl Replica {
 }
 
 impl Backup {
+    pub(super) fn on_link(&mut self, now: Time, peer: NodeId, up: bool) {
+        let input = Input::Link { peer, up };
+        self.inner.step(now, input, &mut self.out);
+    }
+
     /// Where an inner position is in the log outside; what is not remembered is long durable.
     fn outside(&self, inner: Lsn) -> Lsn {
         self.positions.get(&inner).copied().unwrap_or(Lsn::ZERO)

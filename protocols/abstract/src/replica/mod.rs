@@ -92,6 +92,8 @@ pub struct Replica {
     zlight: zlight::ZLight,
     chain: chain::Chain,
     backup: Option<backup::Backup>,
+    /// Other replicas whose connections broke.
+    unreachable: NodeSet,
     checkpoint: checkpoint::Checkpoints,
     switching: switching::Switching,
     fetch: fetch::Fetching,
@@ -218,6 +220,7 @@ impl Machine<Abstract> for Replica {
             Input::Message { from, message } => self.on_message(from, message, out),
             Input::Rejected { .. } | Input::Durable(_) => {}
             Input::Command(command) => self.on_command(command, out),
+            Input::Link { peer, up } => self.on_link(peer, up, out),
             Input::Deadline => {}
         }
     }

@@ -7,7 +7,7 @@ use alloc::{
 };
 
 use bytes::Bytes;
-use hedgerow_base::{Lsn, NodeId, Slot, Time};
+use hedgerow_base::{Lsn, NodeId, NodeSet, Slot, Time};
 use hedgerow_clients::Clients;
 use hedgerow_crypto::Keyring;
 use hedgerow_ordering::{Batch, Event};
@@ -246,6 +246,7 @@ impl Replica {
             zlight: ZLight::default(),
             chain: Chain::default(),
             backup: None,
+            unreachable: NodeSet::EMPTY,
             checkpoint,
             switching: Switching::of(story.instance),
             fetch: Fetching::default(),

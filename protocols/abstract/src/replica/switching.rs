@@ -56,6 +56,7 @@ pub(super) enum Cause {
     Alone,
     Restart,
     Quota,
+    Unreachable,
     Slow,
     Unfair,
 }
@@ -70,6 +71,7 @@ impl Cause {
             Self::Alone => "a single client had the chain to itself",
             Self::Restart => "this validator was started in it",
             Self::Quota => "a backup had committed as many requests as it was to",
+            Self::Unreachable => "a validator can't be reached",
             Self::Slow => "clients were served more slowly than a backup would serve them",
             Self::Unfair => "a client's request was passed over",
         }
@@ -84,6 +86,17 @@ impl Replica {
         } else if instance == self.instance {
             self.give_up(Cause::Panic, out);
             self.show_abort(origin, out);
+        }
+    }
+
+    /// All but a Backup need everybody: they end with the connection to one, instead of after a time-out.
+    pub(super) fn on_link(&mut self, peer: NodeId, up: bool, out: &mut Out) {
+        self.unreachable.set(peer, !up);
+        if !up {
+            self.give_up(Cause::Unreachable, out);
+        }
+        if let Some(backup) = &mut self.backup {
+            backup.on_link(self.now, peer, up);
         }
     }
 
@@ -218,7 +231,8 @@ impl Replica {
     pub(super) fn drive_switching(&mut self, out: &mut Out) {
         let now = self.now;
         let next = self.instance.next();
-        let leads = self.config.composition.leader(next, self.roster) == self.me;
+        let leader = self.config.composition.leader(next, self.roster);
+        let leads = leader == self.me || self.unreachable.contains(leader);
         let due = self.switching.ready_due.is_some_and(|due| due <= now);
         if (leads || due)
             && self.stage == Stage::Stopped
@@ -346,6 +360,8 @@ impl Replica {
             self.stop(Cause::Restart, out);
         } else if let Some(cause) = self.switching.stop_wanted {
             self.stop(cause, out);
+        } else if !self.unreachable.is_empty() {
+            self.stop(Cause::Unreachable, out);
         }
     }
 

@@ -193,6 +193,9 @@ impl Replica {
                 if let Ok(inner) = inner {
                     self.stage = Stage::Ordering(inner);
                     let number = self.epoch.number;
+                    for peer in self.unreachable.iter() {
+                        self.tell(Told::Link(peer, false), out);
+                    }
                     for (from, epoch, message) in core::mem::take(&mut self.early) {
                         if epoch == number {
                             self.tell(Told::Message(from, message), out);

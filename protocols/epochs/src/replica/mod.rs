@@ -108,6 +108,8 @@ pub struct Replica {
     /// When to say again what waits for others.
     again: Option<Time>,
     early: VecDeque<(NodeId, u64, Inner)>,
+    /// Other replicas whose connections broke.
+    unreachable: NodeSet,
     /// What the application was given and has not executed, or not yet; of what is void nobody else has a copy.
     given: BTreeMap<Slot, Batch>,
     /// Which of it the protocol wants to give to others: tokens and slots.
@@ -283,6 +285,10 @@ impl Machine<Epochs> for Replica {
                     out.release(below);
                 }
                 self.tell(Told::Durable(lsn), out);
+            }
+            Input::Link { peer, up } => {
+                self.unreachable.set(peer, !up);
+                self.tell(Told::Link(peer, up), out);
             }
             Input::Deadline => {
                 if let Stage::Ordering(inner) = &self.stage

@@ -7,7 +7,7 @@ use alloc::{
 };
 
 use bytes::Bytes;
-use hedgerow_base::{Digest, Lsn, NodeId, Slot, Time};
+use hedgerow_base::{Digest, Lsn, NodeId, NodeSet, Slot, Time};
 use hedgerow_clients::Clients;
 use hedgerow_crypto::Keyring;
 
@@ -156,6 +156,7 @@ impl Replica {
             behind: None,
             again: None,
             early: VecDeque::new(),
+            unreachable: NodeSet::EMPTY,
             serve: Serve::default(),
             changes: 0,
             changed: None,

@@ -211,6 +211,7 @@ impl Machine<Pbft> for Replica {
             // Whoever sent it is faulty or out of date; nothing depends on it.
             Input::Rejected { .. } | Input::Durable(_) => {}
             Input::Command(command) => self.on_command(command, out),
+            Input::Link { peer, up } => self.on_link(peer, up),
             Input::Deadline => self.on_deadline(out),
         }
     }

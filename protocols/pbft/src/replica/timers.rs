@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use hedgerow_base::{NodeId, Time};
+use hedgerow_base::{NodeId, NodeSet, Time};
 use hedgerow_machine::Target;
 
 use super::{Out, Replica, status::Mark};
@@ -28,6 +28,8 @@ pub(super) struct Timers {
     mark: Mark,
     /// Whether something happened since the last status that the others may have missed.
     active: bool,
+    /// Replicas whose connections broke.
+    unreachable: NodeSet,
     /// When any timer is due.
     due: Option<Time>,
 }
@@ -44,6 +46,7 @@ impl Timers {
             patience: 1,
             mark: Mark::default(),
             active: false,
+            unreachable: NodeSet::EMPTY,
             due: None,
         }
     }
@@ -100,6 +103,21 @@ impl Replica {
         self.timers.active = true;
     }
 
+    pub(super) const fn on_link(&mut self, peer: NodeId, up: bool) {
+        self.timers.unreachable.set(peer, !up);
+    }
+
+    /// How long the primary of the present view is waited for. Not at all when its connection broke: unless those of more
+    /// than f did, which says more about this replica.
+    fn patience(&self) -> Duration {
+        let unreachable = self.timers.unreachable;
+        if unreachable.contains(self.primary()) && unreachable.len() <= self.roster.f() {
+            Duration::ZERO
+        } else {
+            self.timers.timeout
+        }
+    }
+
     /// When progress must have been made: the first watched request is decided, or the next slot is. A primary whose
     /// slot stays undecided leaves its own view, too, after its backups had time to: where one backup has decided the
     /// slot and another one has left the view alone, nobody else would.
@@ -116,7 +134,7 @@ impl Replica {
         let timeout = if self.is_primary() {
             (self.timers.timeout * 2).min(self.config.timeout_max)
         } else {
-            self.timers.timeout
+            self.patience()
         };
         since.map(|since| since.plus(timeout))
     }
@@ -124,7 +142,7 @@ impl Replica {
     fn new_view_due(&self) -> Option<Time> {
         let waits = self.changing && self.presence.is_ready();
         let since = self.timers.awaiting.filter(|_| waits)?;
-        Some(since.plus(self.timers.timeout))
+        Some(since.plus(self.patience()))
     }
 
     /// Brings the timers up to date with the state; after each burst.

@@ -71,6 +71,7 @@ pub(crate) enum Event {
     /// Everybody has stored an addition of one's own.
     Done(u64),
     Greeted(NodeId, u64),
+    Link(NodeId, bool),
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -199,6 +200,7 @@ impl Machine<Counting> for Counter {
                     }
                 }
             }
+            Input::Link { peer, up } => out.emit(Event::Link(peer, up)),
             Input::Rejected { .. } => self.rejected += 1,
             Input::Durable(_) => {}
             Input::Deadline => {

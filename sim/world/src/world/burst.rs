@@ -211,6 +211,7 @@ impl<S: Subject> World<'_, S> {
                 }
                 Inbound::Command(command) => Input::Command(command),
                 Inbound::Durable(lsn) => Input::Durable(lsn),
+                Inbound::Link { peer, up } => Input::Link { peer, up },
                 Inbound::Deadline => {
                     self.transcript.say(self.now, || format!("{id} deadline"));
                     Input::Deadline

@@ -18,6 +18,9 @@ impl<S: Subject> World<'_, S> {
         }
         let local = node.read_clock(self.now);
         node.start(self.subject, local, self.plan.tuning);
+        self.forget_hints(id);
+        self.hint_mended();
+        let node = &self.nodes[id.index()];
         let (life, executed) = (
             node.life,
             match &node.user {
@@ -64,6 +67,9 @@ impl<S: Subject> World<'_, S> {
                 self.answered();
             }
         }
+        if self.plan.roster.contains(id) {
+            self.hint_broken(id);
+        }
         if let Some(delay) = again {
             self.schedule(self.now + delay, Happening::Restart { node: id, life });
         }
@@ -75,6 +81,7 @@ impl<S: Subject> World<'_, S> {
         }
         self.transcript
             .say(self.now, || format!("fault: {fault:?}"));
+        self.hint_at_random();
         match fault {
             Fault::Crash(node) => self.crash(node, None),
             Fault::CrashInside(node, delay) => {
@@ -104,8 +111,14 @@ impl<S: Subject> World<'_, S> {
                     self.replace_disk(node, disk, Some(application));
                 }
             }
-            Fault::Separate(some, both_ways) => self.links.separate(some, both_ways),
-            Fault::Join => self.links.join_all(),
+            Fault::Separate(some, both_ways) => {
+                self.links.separate(some, both_ways);
+                self.hint_separated();
+            }
+            Fault::Join => {
+                self.links.join_all();
+                self.hint_mended();
+            }
             Fault::Weather(weather) => self.links.set_weather(weather),
             Fault::Slow(node, extra) => self.links.set_slow(node, extra),
             Fault::Jump(node, by) => {
@@ -230,6 +243,7 @@ impl<S: Subject> World<'_, S> {
             (node.dies_inside, node.dies_at_sync) = (None, None);
             self.start(id);
         }
+        self.hint_mended();
         self.healed_at = Some(self.now);
         if self.plan.mode == Mode::Liveness {
             self.court.hear(self.now, &Observation::Healed { core });
