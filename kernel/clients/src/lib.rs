@@ -21,6 +21,7 @@ extern crate alloc;
 
 mod numbers;
 mod outstanding;
+mod replies;
 mod table;
 
 pub use numbers::Numbers;

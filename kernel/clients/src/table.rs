@@ -5,7 +5,7 @@ use bytes::Bytes;
 use hedgerow_base::NodeId;
 use hedgerow_wire::{DecodeError, decode, encode};
 
-use crate::Numbers;
+use crate::{Numbers, replies::Replies};
 
 /// What remembering a reply takes beyond the reply, in bytes: its number, its length and its share of the map.
 pub const REPLY_OVERHEAD: usize = 16;
@@ -13,7 +13,7 @@ pub const REPLY_OVERHEAD: usize = 16;
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 struct Client {
     numbers: Numbers,
-    replies: BTreeMap<u64, Bytes>,
+    replies: Replies,
     /// What the replies take, each with its overhead.
     #[borsh(skip)]
     bytes: usize,
@@ -21,13 +21,9 @@ struct Client {
 
 impl Client {
     fn forget_oldest(&mut self, tail: usize) {
-        if let Some((_, reply)) = self.replies.pop_first() {
+        if let Some(reply) = self.replies.forget_oldest() {
             self.bytes -= cost(&reply, tail);
         }
-    }
-
-    fn oldest(&self) -> Option<u64> {
-        self.replies.first_key_value().map(|(&number, _)| number)
     }
 }
 
@@ -86,7 +82,7 @@ impl Clients {
         let size = self.cost(&reply);
         let client = self.clients.entry(client).or_insert_with(|| Client {
             numbers: Numbers::new(window),
-            replies: BTreeMap::new(),
+            replies: Replies::default(),
             bytes: 0,
         });
         let was_fresh = client.numbers.take(number);
@@ -98,7 +94,11 @@ impl Clients {
         if client.replies.len() as u64 > client.numbers.window() {
             let highest = client.numbers.highest();
             let oldest = highest.saturating_sub(client.numbers.window()) + 1;
-            while client.oldest().is_some_and(|number| number < oldest) {
+            while client
+                .replies
+                .oldest()
+                .is_some_and(|number| number < oldest)
+            {
                 client.forget_oldest(tail);
             }
         }
@@ -111,7 +111,7 @@ impl Clients {
     /// The reply to `client`'s request `number`, where it was executed and the reply is still remembered.
     #[must_use]
     pub fn reply(&self, client: NodeId, number: u64) -> Option<&Bytes> {
-        self.clients.get(&client)?.replies.get(&number)
+        self.clients.get(&client)?.replies.get(number)
     }
 
     /// What was used, to decide from here on which requests are new.

@@ -75,7 +75,9 @@ impl Client {
     }
 
     fn carry(&mut self, out: &mut Outbox<Epochs>) {
-        for effect in core::mem::take(&mut self.effects) {
+        // Its room is used again.
+        let mut effects = core::mem::take(&mut self.effects);
+        for effect in effects.drain(..) {
             match effect {
                 Effect::Send { to, message, .. } => out.send(to, message),
                 Effect::Emit {
@@ -92,6 +94,7 @@ impl Client {
                 Effect::Emit { .. } | Effect::Persist { .. } | Effect::Release(_) => {}
             }
         }
+        self.effects = effects;
     }
 
     fn on_begun(&mut self, epoch: Epoch, out: &mut Outbox<Epochs>) {

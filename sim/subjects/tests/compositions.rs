@@ -74,6 +74,29 @@ fn an_unfailing_network_answers_everything_in_each_composition() {
     }
 }
 
+/// Progress (§3.2): while the condition of an instance holds, nobody is aborted. A single client has a Quorum to itself.
+#[test]
+fn no_instance_is_left_while_its_condition_holds() {
+    for (protocol, clients) in [("azyzzyva", 4), ("chain", 4), ("quorum", 1), ("aliph", 1)] {
+        let mut options = Options {
+            mode: Mode::Performance,
+            requests: 2_000,
+            ..Options::default()
+        };
+        options.load.clients = clients;
+        options.load.outstanding = if clients == 1 { 1 } else { 64 };
+        let request = Request {
+            protocol: protocol.to_owned(),
+            seeds: 0..3,
+            options,
+            threads: 1,
+        };
+        let report = run(&request, &|_| ()).unwrap();
+        assert!(report.violations.is_empty(), "{report}");
+        assert_eq!(report.view_changes, 0, "{protocol}: {report}");
+    }
+}
+
 /// §6.3: a replica that is as slow as clients put up with takes Aliph most of its throughput. R-Aliph leaves it.
 #[test]
 fn r_aliph_outlasts_a_slow_replica() {

@@ -197,6 +197,8 @@ impl Replica {
             backup.inner.step(now, Input::Deadline, &mut backup.out);
         }
         loop {
+            // What the application has executed is something new for the inner protocol, too.
+            self.execute_backup(out);
             let Some(backup) = &mut self.backup else {
                 return;
             };
@@ -208,9 +210,7 @@ impl Replica {
             for effect in effects {
                 self.carry(effect, out);
             }
-            self.execute_backup(out);
         }
-        self.execute_backup(out);
     }
 
     /// After two Δ nobody has had the instance begin: this replica does, as a client that wants nothing (§6.3).

@@ -27,6 +27,8 @@ pub(super) struct Service {
     /// The commits of the present computation, and when the first of them was heard of.
     counted: u64,
     since: Option<Time>,
+    /// Whether the last computation was of a slow service: chance makes one, and seldom two.
+    slow: bool,
     clients: BTreeMap<NodeId, Client>,
     /// Counts what is heard of.
     clock: u64,
@@ -187,9 +189,11 @@ impl Replica {
             && self.service.counted >= self.config.computation
             && since.plus(self.config.computation_time) <= self.now
             && let Some(micros) = self.service.compute()
-            && self.service.is_slow(micros)
         {
-            self.give_up(Cause::Slow, out);
+            let slow = self.service.is_slow(micros);
+            if core::mem::replace(&mut self.service.slow, slow) && slow {
+                self.give_up(Cause::Slow, out);
+            }
         }
     }
 }

@@ -142,7 +142,9 @@ impl Replica {
 
     fn carry(&mut self, out: &mut Out) {
         let mut release = None;
-        for effect in core::mem::take(&mut self.effects) {
+        // Its room is used again.
+        let mut effects = core::mem::take(&mut self.effects);
+        for effect in effects.drain(..) {
             match effect {
                 Effect::Send { to, message, after } => out.send_after(after, to, message),
                 Effect::Persist { lsn, record } => {
@@ -172,6 +174,7 @@ impl Replica {
                 Effect::Release(below) => release = release.max(Some(below)),
             }
         }
+        self.effects = effects;
         if let Some(below) = release {
             if let Some(proof) = self.proof.clone().filter(|_| self.began < below) {
                 self.began = out.persist(Record::Began(proof));

@@ -3,6 +3,7 @@
 
 mod abort;
 mod checkpoint;
+mod contention;
 mod feedback;
 mod fetch;
 mod init;
@@ -50,6 +51,11 @@ pub(super) fn all() -> Vec<Attack<Composed>> {
             name: "two-commands",
             role: Role::Client,
             make: |rng| Box::new(two_commands::TwoCommands::new(rng)),
+        },
+        Attack {
+            name: "contention",
+            role: Role::Client,
+            make: |rng| Box::new(contention::Contention::new(rng)),
         },
         Attack {
             name: "init",
