@@ -1,6 +1,6 @@
 //! From one epoch to the next. The word that an epoch is over is its ABORT: who says it has everything up to the last slot
-//! final. With 2f + 1 of them f + 1 correct ones have it, so whoever stays behind can learn it; until then this replica
-//! goes on taking part, so that the others get there.
+//! final, and on disk. With 2f + 1 of them f + 1 correct ones have it, so whoever stays behind can learn it; until then this
+//! replica goes on taking part, so that the others get there.
 
 use alloc::{boxed::Box, sync::Arc, vec::Vec};
 
@@ -46,6 +46,7 @@ impl Replica {
                 base: slot,
                 state: self.executed_state,
             },
+            storing: false,
             word: None,
             clients: inner.table_at(slot),
         });
@@ -98,10 +99,10 @@ impl Replica {
         match &self.stage {
             Stage::Ordering(_) => self.drive_end(out),
             Stage::Settling(standing, _) if self.stored >= standing.slot => self.settled(out),
+            Stage::CatchingUp(_) if self.newer.is_some() => self.again = None,
             Stage::CatchingUp(_) => {
                 // Where to? Who has gone on answers.
-                let due = self.again.is_none_or(|again| again <= self.now);
-                if self.newer.is_none() && due {
+                if self.again.is_none_or(|again| again <= self.now) {
                     self.again = Some(self.now.plus(self.config.retry));
                     out.send(Target::Others, Message::Newer(self.epoch.number));
                 }
@@ -111,7 +112,13 @@ impl Replica {
     }
 
     fn drive_end(&mut self, out: &mut Out) {
-        if self.over().is_some() {
+        if let Some(base) = self.over().map(|ended| ended.next.base) {
+            self.behind = None;
+            if self.stored < base && self.newer.is_none() {
+                // f + 1 of those who sign are all that later ones can learn this epoch from, also after a power cut.
+                self.store_end(base, out);
+                return;
+            }
             let word = self.sign_end();
             let same =
                 |other: &&Sealed<Epoch>| Some(other.value()) == word.as_ref().map(Sealed::value);
@@ -138,6 +145,14 @@ impl Replica {
         let since = *self.behind.get_or_insert(self.now);
         if since.plus(self.config.retry) <= self.now {
             self.leave(proof, out);
+        }
+    }
+
+    fn store_end(&mut self, base: Slot, out: &mut Out) {
+        if let Some(ended) = self.ended.as_mut()
+            && !core::mem::replace(&mut ended.storing, true)
+        {
+            out.emit_after(out.last(), Event::Stable(base));
         }
     }
 

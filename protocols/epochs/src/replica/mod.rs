@@ -42,7 +42,9 @@ type Out = Outbox<Epochs>;
 #[derive(Clone, Debug)]
 struct Ended {
     next: Epoch,
-    /// This replica's word for it, once it is final.
+    /// Whether the application was told to have everything up to there on disk.
+    storing: bool,
+    /// This replica's word for it, once it is final and on disk.
     word: Option<Sealed<Epoch>>,
     /// The client table there, plain.
     clients: Bytes,
