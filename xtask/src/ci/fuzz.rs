@@ -18,7 +18,7 @@ const AT_A_TIME: usize = 2;
 
 /// Coverage-guided where a nightly compiler and cargo-fuzz are installed; else with random inputs, and it says so.
 pub(super) fn run() -> Result<()> {
-    let seconds = env::var("HEDGEROW_FUZZ_SECONDS").unwrap_or_else(|_| "60".to_owned());
+    let seconds = env::var("HEDGEROW_FUZZ_SECONDS").unwrap_or_else(|_| "30".to_owned());
     let targets = targets()?;
     ensure!(!targets.is_empty(), "fuzz/fuzz_targets has no target");
     let mut version = program("cargo");

@@ -228,6 +228,14 @@ impl Net {
         self.nodes[id as usize].inbox.clear();
     }
 
+    /// Tells everybody that the connection with a replica broke, or stands again.
+    pub fn link(&mut self, peer: u32, up: bool) {
+        let peer = NodeId(peer);
+        for node in self.nodes.iter_mut().filter(|node| node.id != peer) {
+            node.inbox.push_back(Input::Link { peer, up });
+        }
+    }
+
     /// Starts a killed node from what its disk holds.
     pub fn restart(&mut self, id: u32) {
         let disk = self.nodes[id as usize].disk.clone();

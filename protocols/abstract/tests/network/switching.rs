@@ -26,6 +26,7 @@ fn clients_that_contend_under_quorum_end_in_backup_with_nothing_lost_and_nothing
         net.invoke(4, ticket, "a");
         net.invoke(5, ticket, "b");
         net.ms(50);
+        assert!(net.instance(0) > 1, "both see that it will not commit");
     }
     net.ms(20_000);
     net.assert_all_done(20);
@@ -177,4 +178,49 @@ fn aliph_is_in_chain_under_contention_and_in_quorum_for_a_single_client() {
         "{}",
         net.describe()
     );
+}
+
+#[test]
+fn a_backup_answers_as_soon_as_it_has_executed() {
+    let mut net = net(Composition::BACKUP, 1);
+    net.invoke(4, 0, "a");
+    // Less than any time-out.
+    net.ms(20);
+    assert_eq!(net.done(), 1, "{}", net.describe());
+}
+
+#[test]
+fn nobody_waits_for_a_replica_whose_connections_broke() {
+    for composition in [Composition::ALIPH, Composition::CHAIN, Composition::ZLIGHT] {
+        let mut net = net(composition, 1);
+        net.invoke(4, 0, "a");
+        net.ms(500);
+        assert_eq!(net.done(), 1);
+        net.kill(0);
+        net.link(0, false);
+        net.invoke(4, 1, "b");
+        // Less than any time-out.
+        net.ms(80);
+        assert_eq!(net.done(), 2, "{}", net.describe());
+        net.restart(0);
+        net.link(0, true);
+        net.ms(20_000);
+        net.assert_all_done(2);
+    }
+}
+
+/// What is said of connections may be wrong: then it costs an instance.
+#[test]
+fn a_connection_that_did_not_break_costs_no_request() {
+    let mut net = net(Composition::ALIPH, 1);
+    for ticket in 0..40 {
+        net.invoke(4, ticket, "a");
+        net.link((ticket % 4) as u32, ticket % 3 > 0);
+        net.ms(30);
+    }
+    for peer in 0..4 {
+        net.link(peer, true);
+    }
+    net.ms(20_000);
+    net.assert_all_done(40);
 }

@@ -238,3 +238,32 @@ fn a_slow_honest_network_makes_progress() {
     assert!(net.snapshot(1).view_changes <= 4);
     net.assert_agreement();
 }
+
+#[test]
+fn nobody_waits_for_a_primary_whose_connections_broke() {
+    let mut net = Net::new(4, 1, config());
+    net.ms(2_000);
+    net.invoke(4, 0, "a");
+    net.ms(500);
+    net.kill(0);
+    net.link(0, false);
+    net.invoke(4, 1, "b");
+    // Less than any time-out.
+    net.ms(50);
+    assert_eq!(net.done(), 2, "{}", net.describe());
+    net.assert_agreement();
+}
+
+/// A replica that reaches nobody leaves no views: it would only be behind when it is back.
+#[test]
+fn a_replica_that_reaches_nobody_does_not_blame_the_primary() {
+    let mut net = Net::new(4, 1, config());
+    net.ms(2_000);
+    let view = net.snapshot(3).view;
+    for peer in 0..3 {
+        net.tell(3, peer, false);
+    }
+    net.invoke(4, 0, "a");
+    net.ms(50);
+    assert_eq!((net.done(), net.snapshot(3).view), (1, view));
+}

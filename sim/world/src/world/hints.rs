@@ -30,7 +30,7 @@ impl<S: Subject> World<'_, S> {
     /// A replica can't be reached by anybody any more; some notice.
     pub(super) fn hint_broken(&mut self, peer: NodeId) {
         for node in 0..self.nodes.len() as u32 {
-            self.hint_later(NodeId(node), peer, false);
+            self.hint_later(NodeId(node), peer);
         }
     }
 
@@ -39,7 +39,7 @@ impl<S: Subject> World<'_, S> {
         for node in 0..self.nodes.len() as u32 {
             for peer in self.plan.roster.iter() {
                 if self.links.is_cut(NodeId(node), peer) {
-                    self.hint_later(NodeId(node), peer, false);
+                    self.hint_later(NodeId(node), peer);
                 }
             }
         }
@@ -64,10 +64,10 @@ impl<S: Subject> World<'_, S> {
         self.hint(NodeId(node as u32), NodeId(peer as u32), false, true, MS);
     }
 
-    fn hint_later(&mut self, node: NodeId, peer: NodeId, up: bool) {
+    fn hint_later(&mut self, node: NodeId, peer: NodeId) {
         if self.hints.rng.chance(700_000) {
             let delay = self.hints.rng.spread(MS, LATEST);
-            self.hint(node, peer, up, false, delay);
+            self.hint(node, peer, false, false, delay);
         }
     }
 
