@@ -3,12 +3,14 @@ use std::collections::BTreeMap;
 use hedgerow_base::{NodeId, Slot};
 use hedgerow_world::{Checker, Observation};
 
-/// Nothing grows without a bound: what one burst causes, what waits for the disk or the application, the log, and what
-/// is executed ahead of the final order.
+/// Nothing grows without a bound: what one burst causes, what waits for the disk or the application, the log, what
+/// is executed ahead of the final order; and nobody runs in circles, woken again and again for what has passed.
 #[derive(Debug, Default)]
 pub struct Bounds {
     /// The last final slot of each replica.
     settled: BTreeMap<NodeId, Slot>,
+    /// How many bursts of each node in a row left a deadline that had passed.
+    overdue: BTreeMap<NodeId, usize>,
 }
 
 /// Effects that a burst may have on top of those per input: a view change, or a window's worth of batches.
@@ -21,6 +23,8 @@ const HELD: usize = 20_000;
 const LOG: usize = 40_000;
 /// Batches that may wait for the application.
 const BACKLOG: usize = 2_048;
+/// Bursts in a row after which a deadline had passed.
+const OVERDUE: usize = 200;
 /// Slots that a replica may execute ahead of the last final one.
 const AHEAD: u64 = 2_048;
 
@@ -30,7 +34,7 @@ impl Checker for Bounds {
     }
 
     fn observe(&mut self, _: u64, observation: &Observation<'_>) -> Result<(), String> {
-        let (node, inputs, effects, held, log, backlog) = match *observation {
+        let (node, inputs, effects, held, log, backlog, overdue) = match *observation {
             Observation::Burst {
                 node,
                 inputs,
@@ -38,7 +42,8 @@ impl Checker for Bounds {
                 held,
                 log,
                 backlog,
-            } => (node, inputs, effects, held, log, backlog),
+                overdue,
+            } => (node, inputs, effects, held, log, backlog, overdue),
             Observation::Started { node, executed } => {
                 self.settled.insert(node, executed);
                 return Ok(());
@@ -61,7 +66,14 @@ impl Checker for Bounds {
             }
             _ => return Ok(()),
         };
+        let circles = self.overdue.entry(node).or_default();
+        *circles = if overdue { *circles + 1 } else { 0 };
         let limits = [
+            (
+                "bursts in a row that leave a passed deadline",
+                *circles,
+                OVERDUE,
+            ),
             (
                 "effects of one burst",
                 effects,

@@ -113,6 +113,8 @@ pub enum Observation<'a> {
         log: usize,
         /// Batches given to the application that were not executed yet.
         backlog: usize,
+        /// Whether it wants to be woken at once, for a deadline that has passed.
+        overdue: bool,
     },
     /// A node sent or stored something.
     Active {

@@ -59,14 +59,21 @@ impl Replica {
         all.into_iter().flatten().min()
     }
 
-    /// When a checkpoint is due by time. The leader goes first; the others when it does not.
+    /// When a checkpoint is due by time. The leader goes first; the others when it does not. Once somebody has voted, what
+    /// is due is that slot, as soon as it is executed.
     fn vote_due(&self) -> Option<Time> {
-        let open = self.mine().is_none() && self.executed > self.history.base().slot;
+        let open = self.wanted().is_none() && self.executed > self.history.base().slot;
         let delay = self.config.checkpoint_delay * if self.leads() { 1 } else { 3 };
         self.checkpoint
             .since
             .filter(|_| open)
             .map(|since| since.plus(delay))
+    }
+
+    /// All must vote for the same slot: the highest that anybody has voted for.
+    fn wanted(&self) -> Option<Slot> {
+        let slots = self.checkpoint.votes.values().map(|vote| vote.at.slot);
+        slots.max().filter(|slot| *slot > self.history.base().slot)
     }
 
     /// One's own vote that is not stable yet.
@@ -99,17 +106,9 @@ impl Replica {
             .checkpoint
             .given_up
             .get_or_insert_with(|| now.plus(patience));
-        // All must vote for the same slot: the highest that anybody has voted for.
-        let wanted = self
-            .checkpoint
-            .votes
-            .values()
-            .map(|vote| vote.at.slot)
-            .max();
-        let wanted = wanted.filter(|slot| *slot > base);
         let due = self.executed.since(base) >= self.config.checkpoint_interval
             || self.vote_due().is_some_and(|due| due <= now);
-        let slot = match wanted {
+        let slot = match self.wanted() {
             Some(slot) => (slot <= self.executed).then_some(slot),
             None => due.then_some(self.executed),
         };

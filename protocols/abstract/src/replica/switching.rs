@@ -229,6 +229,9 @@ impl Replica {
 
     /// Begins the next instance once its proof is complete: its leader at once, the others when the leader does not.
     pub(super) fn drive_switching(&mut self, out: &mut Out) {
+        if self.start.is_asking() {
+            return;
+        }
         let now = self.now;
         let next = self.instance.next();
         let leader = self.config.composition.leader(next, self.roster);
@@ -251,10 +254,7 @@ impl Replica {
             self.on_init(&init, out);
             return;
         }
-        if self.stage == Stage::Stopped
-            && !self.start.is_asking()
-            && self.switching.again.is_none_or(|again| again <= now)
-        {
+        if self.stage == Stage::Stopped && self.switching.again.is_none_or(|again| again <= now) {
             self.say_stopped(out);
         }
     }

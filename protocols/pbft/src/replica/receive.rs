@@ -83,8 +83,9 @@ impl Replica {
         }
     }
 
-    /// Requests come from their client, or relayed by a backup. One that was executed is answered again; a signed one
-    /// that a backup gets from its client is relayed to the primary and watched.
+    /// Requests come from their client, or relayed by a backup: to the primary, or to all by one that has left the view for
+    /// its sake. One that was executed is answered again; a signed one that a backup gets is watched, and relayed to the
+    /// primary if it comes from its client.
     fn on_requests(&mut self, from: NodeId, requests: &Arc<[Sealed<Request>]>) {
         for request in requests.iter() {
             let (client, number) = (request.origin(), request.value().number);
@@ -102,11 +103,13 @@ impl Replica {
                 continue;
             }
             let new = self.requests.add(request.clone(), &self.config);
-            if from == client && is_signed(request) && !self.is_primary() {
+            if is_signed(request) && !self.is_primary() {
                 if new {
                     self.requests.watch(client, number);
                 }
-                self.relays.push(request.clone());
+                if from == client {
+                    self.relays.push(request.clone());
+                }
             }
             // A batch may wait for just this request.
             self.retry_held = self.retry_held || new;

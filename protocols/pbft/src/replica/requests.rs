@@ -88,6 +88,14 @@ impl Requests {
         self.waiting.front().copied()
     }
 
+    /// The same with what it wants.
+    pub(crate) fn first_watched(&self) -> Option<&Sealed<Request>> {
+        let (client, number) = self.watched()?;
+        let queue = self.queues.get(&client)?;
+        let proposed = queue.proposed.get(&number).and_then(Option::as_ref);
+        queue.pending.get(&number).or(proposed)
+    }
+
     /// Stops watching the first.
     pub(crate) fn unwatch(&mut self) {
         self.waiting.pop_front();

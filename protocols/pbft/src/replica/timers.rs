@@ -221,6 +221,11 @@ impl Replica {
         {
             let after = out.last();
             out.send_after(after, Target::Others, Message::ViewChange(mine.clone()));
+            // Perhaps nobody else waits for what made this replica leave.
+            if let Some(request) = self.requests.first_watched() {
+                let alone = Message::Requests([request.clone()].into());
+                out.send(Target::Others, alone);
+            }
         }
         self.want_again(out);
         self.transfer.start_if(self.goal() > self.decided);

@@ -224,6 +224,8 @@ impl<S: Subject> World<'_, S> {
         if let Some(machine) = &mut node.machine {
             machine.settle(local, &mut node.out);
         }
+        let deadline = node.machine.as_ref().and_then(|one| one.deadline());
+        let overdue = deadline.is_some_and(|due| due <= local);
         cost += self.plan.cost.macs(node.keyring.mac_count().since(macs));
         if node.is_correct() {
             let backlog = match &node.user {
@@ -237,6 +239,7 @@ impl<S: Subject> World<'_, S> {
                 held: node.gate.len(),
                 log: node.disk.len(),
                 backlog,
+                overdue,
             };
             self.court.hear(self.now, &observation);
         }
