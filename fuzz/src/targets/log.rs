@@ -71,6 +71,7 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
             base: lsn,
         },
         Record::Rejoined,
+        Record::Reached(Slot(128)),
     ];
     records
         .iter()

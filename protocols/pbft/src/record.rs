@@ -77,6 +77,8 @@ pub enum Record {
     },
     /// It takes full part again.
     Rejoined,
+    /// It has executed a checkpoint's slot: all slots up to it are decided. It says so to the others, and they build on it.
+    Reached(Slot),
 }
 
 impl Record {
@@ -136,6 +138,7 @@ impl Record {
                 encode_into(&(6_u8, slot, view, base), &mut bytes);
             }
             Self::Rejoined => encode_into(&7_u8, &mut bytes),
+            Self::Reached(slot) => encode_into(&(8_u8, slot), &mut bytes),
         }
         bytes.into()
     }
@@ -207,6 +210,7 @@ impl Record {
                 Self::Rejoining { slot, view, base }
             }
             7 => Self::Rejoined,
+            8 => Self::Reached(Slot::deserialize_reader(left)?),
             _ => {
                 return Err(borsh::io::Error::new(
                     borsh::io::ErrorKind::InvalidData,

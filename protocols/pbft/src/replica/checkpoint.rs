@@ -43,7 +43,9 @@ impl Replica {
         let vote = self.sign_checkpoint(slot, digest);
         // While it starts this was said before, and the others will ask; but it counts for this replica itself.
         if !self.presence.is_starting() {
-            out.send(Target::Others, Message::Checkpoint(vote.clone()));
+            // It must know that again after a restart: f + 1 who do are what a new view begins with.
+            let lsn = out.persist(Record::Reached(slot));
+            out.send_after(lsn, Target::Others, Message::Checkpoint(vote.clone()));
         }
         self.on_checkpoint(vote, out);
     }

@@ -386,6 +386,7 @@ impl Replica {
             }
             // What is stable was executed here. The records of votes may not have said yet that it was decided.
             Record::Stable { slot, .. } => history.decided = history.decided.max(slot),
+            Record::Reached(slot) => history.decided = history.decided.max(slot),
             _ => {}
         }
         Ok(())

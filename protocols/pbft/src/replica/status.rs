@@ -145,7 +145,7 @@ impl Replica {
                 .filter(|(slot, _)| **slot > status.stable);
             for (&slot, own) in mine {
                 let vote = self.sign_checkpoint(slot, own.digest);
-                out.send(Target::Node(from), Message::Checkpoint(vote));
+                out.send_after(out.last(), Target::Node(from), Message::Checkpoint(vote));
             }
         }
         if status.changing {
