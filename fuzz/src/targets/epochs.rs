@@ -87,12 +87,14 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
         .iter()
         .map(|message| [&[0], &*codec.seal(message, Target::Node(NodeId(1)))].concat());
     let records = [
-        Record::Began(proof),
+        Record::Began(proof.clone()),
         Record::Left {
             epoch: 2,
             slot: Slot(0),
             clients: Bytes::from_static(&[0; 4]),
+            target: proof,
         },
+        Record::Ended(epoch, Bytes::from_static(&[0; 4])),
     ];
     let records = records
         .iter()

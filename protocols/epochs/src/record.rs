@@ -25,7 +25,12 @@ pub enum Record {
         slot: Slot,
         /// The client table there, plain.
         clients: Bytes,
+        /// Why: this one has begun.
+        target: Arc<Proof>,
     },
+    /// Its epoch is over, which it says to the others: what comes next, and the client table there, plain. The application has
+    /// everything up to there on disk.
+    Ended(Epoch, Bytes),
     /// A record of the protocol of an epoch.
     Inner(u64, InnerRecord),
 }
@@ -50,7 +55,9 @@ impl Record {
                 epoch,
                 slot,
                 clients,
-            } => encode_into(&(1_u8, epoch, slot, clients), &mut bytes),
+                target,
+            } => encode_into(&(1_u8, epoch, slot, clients, &target.0), &mut bytes),
+            Self::Ended(next, clients) => encode_into(&(4_u8, next, clients), &mut bytes),
             Self::Inner(epoch, InnerRecord::Pbft(record)) => {
                 encode_into(&(2_u8, epoch), &mut bytes);
                 bytes.extend_from_slice(&record.encode());
@@ -68,7 +75,6 @@ impl Record {
     /// # Errors
     /// When they are not exactly one record.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
-        let malformed = |error: borsh::io::Error| DecodeError::Malformed(error.to_string());
         let mut left = bytes;
         let tag = u8::deserialize_reader(&mut left).map_err(malformed)?;
         let mut rest = left;
@@ -84,18 +90,7 @@ impl Record {
                 let record = hedgerow_abstract::Record::decode(rest)?;
                 return Ok(Self::Inner(epoch, InnerRecord::Abstract(record)));
             }
-            0 => {
-                let words =
-                    List::<Claimed<Epoch>, { NodeSet::CAPACITY as usize }>::deserialize_reader(
-                        &mut rest,
-                    );
-                let words = words.map_err(malformed)?.into_vec().into_iter();
-                let words: Vec<_> = words.map(Claimed::trusted).collect();
-                if words.is_empty() {
-                    return Err(DecodeError::Malformed("a proof without words".to_string()));
-                }
-                Self::Began(Arc::new(Proof(words)))
-            }
+            0 => Self::Began(proof(&mut rest)?),
             1 => {
                 let (epoch, slot, clients) =
                     BorshDeserialize::deserialize_reader(&mut rest).map_err(malformed)?;
@@ -103,7 +98,13 @@ impl Record {
                     epoch,
                     slot,
                     clients,
+                    target: proof(&mut rest)?,
                 }
+            }
+            4 => {
+                let (next, clients) =
+                    BorshDeserialize::deserialize_reader(&mut rest).map_err(malformed)?;
+                Self::Ended(next, clients)
             }
             _ => return Err(DecodeError::Malformed("no such record".to_string())),
         };
@@ -113,4 +114,18 @@ impl Record {
             Err(DecodeError::Malformed("trailing bytes".to_string()))
         }
     }
+}
+
+fn malformed(error: borsh::io::Error) -> DecodeError {
+    DecodeError::Malformed(error.to_string())
+}
+
+fn proof(rest: &mut &[u8]) -> Result<Arc<Proof>, DecodeError> {
+    let words = List::<Claimed<Epoch>, { NodeSet::CAPACITY as usize }>::deserialize_reader(rest);
+    let words = words.map_err(malformed)?.into_vec().into_iter();
+    let words: Vec<_> = words.map(Claimed::trusted).collect();
+    if words.is_empty() {
+        return Err(DecodeError::Malformed("a proof without words".to_string()));
+    }
+    Ok(Arc::new(Proof(words)))
 }

@@ -184,7 +184,9 @@ fn records_come_back_as_they_were_and_nothing_else_is_read() {
             epoch: 2,
             slot: Slot(9),
             clients: Bytes::from_static(b"table"),
+            target: proof(&keyrings()),
         },
+        Record::Ended(epoch(), Bytes::from_static(b"table")),
         Record::Inner(7, pbft),
         Record::Inner(8, InnerRecord::Abstract(stopped)),
     ];
@@ -233,6 +235,7 @@ fn a_log_whose_client_table_is_damaged_is_said_to_be_corrupt() {
         epoch: 2,
         slot: Slot(0),
         clients: Bytes::from_static(b"no table"),
+        target: proof(&keyrings()),
     };
     let recovered = Replica::recover(
         Config::beginning_with(Consensus::Pbft),

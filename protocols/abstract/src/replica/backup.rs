@@ -35,6 +35,8 @@ pub(super) struct Backup {
     /// What the inner protocol has decided; others may lack it.
     decided: BTreeMap<Slot, Batch>,
     queue: VecDeque<Batch>,
+    /// What must be durable before anybody is told what came of the batches so far.
+    order: Lsn,
     current: Option<Current>,
     begun: Begun,
     committed: u64,
@@ -135,6 +137,7 @@ impl Replica {
             positions: BTreeMap::new(),
             decided: BTreeMap::new(),
             queue: VecDeque::new(),
+            order: Lsn::ZERO,
             current: None,
             begun: if self.init.is_none() {
                 Begun::Yes
@@ -265,7 +268,10 @@ impl Replica {
         };
         match effect {
             Effect::Send { to, message, after } => {
-                let after = backup.outside(after);
+                let mut after = backup.outside(after);
+                if matches!(message, hedgerow_pbft::Message::Replies(_)) {
+                    after = after.max(backup.order);
+                }
                 out.send_after(after, to, Message::Backup(instance, message));
             }
             Effect::Persist { lsn, record } => {
@@ -279,8 +285,10 @@ impl Replica {
                     backup.positions.pop_first();
                 }
             }
-            Effect::Emit { event, .. } => match event {
+            Effect::Emit { event, after } => match event {
+                // It is executed at once, and the results wait instead.
                 Event::Execute(batch) => {
+                    backup.order = backup.order.max(backup.outside(after));
                     backup.decided.insert(batch.slot, batch.clone());
                     backup.queue.push_back(batch);
                 }

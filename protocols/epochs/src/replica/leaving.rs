@@ -47,6 +47,7 @@ impl Replica {
                 state: self.executed_state,
             },
             storing: false,
+            written: false,
             word: None,
             clients: inner.table_at(slot),
         });
@@ -119,6 +120,7 @@ impl Replica {
                 self.store_end(base, out);
                 return;
             }
+            self.write_end(out);
             let word = self.sign_end();
             let same =
                 |other: &&Sealed<Epoch>| Some(other.value()) == word.as_ref().map(Sealed::value);
@@ -153,6 +155,15 @@ impl Replica {
             && !core::mem::replace(&mut ended.storing, true)
         {
             out.emit_after(out.last(), Event::Stable(base));
+        }
+    }
+
+    /// A word that was said must be said again after a restart: the application does not execute the end again.
+    fn write_end(&mut self, out: &mut Out) {
+        if let Some(ended) = self.ended.as_mut()
+            && !core::mem::replace(&mut ended.written, true)
+        {
+            out.persist(Record::Ended(ended.next.clone(), ended.clients.clone()));
         }
     }
 
@@ -245,6 +256,7 @@ impl Replica {
             epoch: self.epoch.number,
             slot,
             clients: clients.clone(),
+            target: target.clone(),
         });
         self.release_when_durable(lsn, out);
         if target.epoch().base == slot {

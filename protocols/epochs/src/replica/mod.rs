@@ -44,6 +44,8 @@ struct Ended {
     next: Epoch,
     /// Whether the application was told to have everything up to there on disk.
     storing: bool,
+    /// Whether the log has it.
+    written: bool,
     /// This replica's word for it, once it is final and on disk.
     word: Option<Sealed<Epoch>>,
     /// The client table there, plain.
@@ -177,7 +179,9 @@ impl Replica {
             }
         }
         self.effects = effects;
-        if let Some(below) = release {
+        // What the log has of the epoch's end stays until the epoch is left.
+        let written = self.ended.as_ref().is_some_and(|ended| ended.written);
+        if let Some(below) = release.filter(|_| !written) {
             if let Some(proof) = self.proof.clone().filter(|_| self.began < below) {
                 self.began = out.persist(Record::Began(proof));
             }

@@ -11,7 +11,7 @@ use hedgerow_base::{Digest, Lsn, NodeId, NodeSet, Slot, Time};
 use hedgerow_clients::Clients;
 use hedgerow_crypto::Keyring;
 
-use super::{CatchUp, NOTHING, Replica, Stage, serve::Serve};
+use super::{CatchUp, Ended, NOTHING, Replica, Stage, serve::Serve};
 use crate::{
     Config, ConfigError, UnknownConsensus, hosted,
     messages::{Epoch, Name, Proof},
@@ -58,7 +58,8 @@ pub enum RecoverError {
 #[derive(Default)]
 struct Story {
     began: Option<(Lsn, Arc<Proof>)>,
-    left: Option<(Lsn, u64, Slot, Bytes)>,
+    left: Option<(Lsn, u64, Slot, Bytes, Arc<Proof>)>,
+    ended: Option<(Epoch, Bytes)>,
     inner: Vec<(u64, Lsn, InnerRecord)>,
     last: Lsn,
 }
@@ -72,7 +73,9 @@ impl Story {
                 epoch,
                 slot,
                 clients,
-            } => self.left = Some((lsn, epoch, slot, clients)),
+                target,
+            } => self.left = Some((lsn, epoch, slot, clients, target)),
+            Record::Ended(next, clients) => self.ended = Some((next, clients)),
             Record::Inner(epoch, record) => self.inner.push((epoch, lsn, record)),
         }
     }
@@ -112,14 +115,16 @@ impl Replica {
         };
         let none = Clients::new(config.pbft.client_window, config.pbft.client_reply_bytes);
         let (mut left, mut slot, mut clients) = (None, Slot::ZERO, none.encode_plain());
-        if let Some((lsn, number, at, table)) = story.left {
-            (left, slot, clients) = (Some((lsn, number)), at, table);
+        if let Some((lsn, number, at, table, target)) = story.left {
+            (left, slot, clients) = (Some((lsn, number, target)), at, table);
         }
         if executed < slot.max(epoch.base) {
             let log = slot.max(epoch.base);
             return Err(RecoverError::ApplicationBehind { executed, log });
         }
-        let stage = if let Some((lsn, _)) = left.filter(|(_, number)| *number >= epoch.number) {
+        let left = left.filter(|(_, number, _)| *number >= epoch.number);
+        let newer = left.as_ref().map(|(.., target)| target.clone());
+        let stage = if let Some((lsn, ..)) = left {
             let catch_up = CatchUp::from(slot, &clients, &config);
             let catch_up = catch_up.map_err(|_| RecoverError::Corrupt(lsn))?;
             Stage::CatchingUp(alloc::boxed::Box::new(catch_up))
@@ -131,17 +136,32 @@ impl Replica {
                 hosted::replica(&config, &keyring, &epoch, &clients, records, executed, last)?;
             Stage::Ordering(inner)
         };
+        let mut finals = match stage {
+            Stage::Ordering(_) => epoch.base,
+            _ => slot,
+        };
+        let ended = story.ended.filter(|(next, _)| {
+            let present = newer.is_none() && next.number == epoch.number.saturating_add(1);
+            present && next.base <= executed
+        });
+        let ended = ended.map(|(next, clients)| {
+            finals = finals.max(next.base);
+            Ended {
+                next,
+                storing: true,
+                written: true,
+                word: None,
+                clients,
+            }
+        });
         Ok(Self {
             roster: keyring.roster(),
             me: keyring.me(),
             now: Time::ZERO,
-            finals: match stage {
-                Stage::Ordering(_) => epoch.base,
-                _ => slot,
-            },
+            finals,
             epoch,
             stage,
-            ended: None,
+            ended,
             greeted: false,
             stored: executed,
             executed_state: state,
@@ -149,7 +169,7 @@ impl Replica {
             release: None,
             proof,
             heard: BTreeMap::new(),
-            newer: None,
+            newer,
             given: BTreeMap::new(),
             wanted: Vec::new(),
             shown: BTreeMap::new(),
