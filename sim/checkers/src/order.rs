@@ -5,7 +5,8 @@ use hedgerow_ordering::Batch;
 use hedgerow_world::{Checker, Observation};
 
 /// A replica executes slot after slot without gaps. It goes back only by a rollback, never behind what it called final;
-/// and what it calls final is what it executed. After a start it may repeat slots that its application has from before.
+/// and what it calls final is what it executed. After a start it may repeat slots that its application has from before,
+/// and go on after them at any time.
 #[derive(Debug, Default)]
 pub struct Order {
     replicas: BTreeMap<NodeId, Life>,
@@ -15,6 +16,8 @@ pub struct Order {
 #[derive(Debug, Default)]
 struct Life {
     last: Slot,
+    /// What the application had from before, as far as it was not rolled back.
+    had: Slot,
     /// Nothing was executed yet: `last` is what the application had.
     begins: bool,
     settled: Slot,
@@ -25,7 +28,8 @@ impl Life {
     fn execute(&mut self, batch: &Batch) -> Result<(), String> {
         let (slot, last) = (batch.slot, self.last);
         let repeats = self.begins && slot > Slot::ZERO && slot <= last;
-        if slot != last.next() && !repeats {
+        let goes_on = slot == last.max(self.had).next();
+        if slot != last.next() && !repeats && !goes_on {
             return Err(format!("executes slot {slot} after slot {last}"));
         }
         (self.last, self.begins) = (slot, false);
@@ -41,6 +45,7 @@ impl Life {
             ));
         }
         self.ahead.retain(|executed, _| *executed <= slot);
+        self.had = self.had.min(slot);
         if !self.begins {
             self.last = self.last.min(slot);
         }
@@ -70,6 +75,7 @@ impl Checker for Order {
             Observation::Started { node, executed } => {
                 let life = Life {
                     last: *executed,
+                    had: *executed,
                     begins: true,
                     ..Life::default()
                 };
