@@ -10,10 +10,6 @@ use crate::messages::{Epoch, Proof};
 
 /// What a replica writes into its log.
 #[derive(Clone, Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "nearly all records are of the large kind"
-)]
 pub enum Record {
     /// It is in this epoch, which began where it stood. Written again when it alone would hold the log.
     Began(Arc<Proof>),

@@ -29,7 +29,9 @@ impl Links {
         if up {
             self.away.remove(&peer);
         } else if !self.broken.contains(peer) {
-            self.away.entry(peer).or_insert(now.plus(self.grace));
+            self.away
+                .entry(peer)
+                .or_insert_with(|| now.plus(self.grace));
         }
         self.back.set(peer, up && self.broken.contains(peer));
     }

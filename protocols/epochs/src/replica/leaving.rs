@@ -101,12 +101,10 @@ impl Replica {
             Stage::Ordering(_) => self.drive_end(out),
             Stage::Settling(standing, _) if self.stored >= standing.slot => self.settled(out),
             Stage::CatchingUp(_) if self.newer.is_some() => self.again = None,
-            Stage::CatchingUp(_) => {
-                // Where to? Who has gone on answers.
-                if self.again.is_none_or(|again| again <= self.now) {
-                    self.again = Some(self.now.plus(self.config.retry));
-                    out.send(Target::Others, Message::Newer(self.epoch.number));
-                }
+            // Where to? Who has gone on answers.
+            Stage::CatchingUp(_) if self.again.is_none_or(|again| again <= self.now) => {
+                self.again = Some(self.now.plus(self.config.retry));
+                out.send(Target::Others, Message::Newer(self.epoch.number));
             }
             _ => {}
         }
