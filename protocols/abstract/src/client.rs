@@ -105,13 +105,6 @@ impl Invocation {
         let all = needed.all(|replica| self.votes.get(&replica) == Some(&vote));
         all.then(|| self.results.get(&digest).cloned()).flatten()
     }
-
-    /// Whether two replicas say different things: what they say of an instance does not change, so it will not commit.
-    fn is_lost(&self) -> bool {
-        let mut votes = self.votes.values();
-        let first = votes.next();
-        votes.any(|vote| Some(vote) != first)
-    }
 }
 
 impl Client {
@@ -310,8 +303,6 @@ impl Client {
             // The instance has begun everywhere.
             self.show_init = false;
             self.complete(response.number, &result, out);
-        } else if !self.panicked && invocation.is_lost() {
-            invocation.due = self.now;
         }
     }
 

@@ -26,7 +26,6 @@ fn clients_that_contend_under_quorum_end_in_backup_with_nothing_lost_and_nothing
         net.invoke(4, ticket, "a");
         net.invoke(5, ticket, "b");
         net.ms(50);
-        assert!(net.instance(0) > 1, "both see that it will not commit");
     }
     net.ms(20_000);
     net.assert_all_done(20);
