@@ -21,6 +21,14 @@ struct Queue {
     in_turn: bool,
 }
 
+impl Queue {
+    /// The request of that number, pending or proposed.
+    fn get(&self, number: u64) -> Option<&Sealed<Request>> {
+        let proposed = || self.proposed.get(&number).and_then(Option::as_ref);
+        self.pending.get(&number).or_else(proposed)
+    }
+}
+
 #[derive(Debug, Default)]
 pub(crate) struct Requests {
     queues: BTreeMap<NodeId, Queue>,
@@ -70,11 +78,7 @@ impl Requests {
     pub(crate) fn knows(&self, request: &Sealed<Request>) -> bool {
         self.queues
             .get(&request.origin())
-            .and_then(|queue| {
-                let number = request.value().number;
-                let proposed = || queue.proposed.get(&number).and_then(Option::as_ref);
-                queue.pending.get(&number).or_else(proposed)
-            })
+            .and_then(|queue| queue.get(request.value().number))
             .is_some_and(|known| known == request)
     }
 
@@ -91,9 +95,7 @@ impl Requests {
     /// The same with what it wants.
     pub(crate) fn first_watched(&self) -> Option<&Sealed<Request>> {
         let (client, number) = self.watched()?;
-        let queue = self.queues.get(&client)?;
-        let proposed = queue.proposed.get(&number).and_then(Option::as_ref);
-        queue.pending.get(&number).or(proposed)
+        self.queues.get(&client)?.get(number)
     }
 
     /// Stops watching the first.

@@ -5,7 +5,7 @@ use hedgerow_crypto::{Sealed, Sealing};
 use hedgerow_machine::Target;
 use hedgerow_world::{Attacker, Liar, MS, Plot, Rng};
 
-use super::{super::Composed, instance_of, open, say_honestly, say_to};
+use super::{super::Composed, keep_up, open, say_honestly, say_to};
 
 /// A client that contends with itself: it never stops invoking, and every replica hears its requests in another order. All of
 /// them are valid; a Quorum can't commit them, nor what others invoke meanwhile.
@@ -26,14 +26,6 @@ impl Contention {
             newest: Instance::FIRST,
         }
     }
-
-    fn note(&mut self, message: &Message) {
-        if let Some(instance) = instance_of(message)
-            && instance.0 <= self.newest.0 + 4
-        {
-            self.newest = self.newest.max(instance);
-        }
-    }
 }
 
 impl Attacker<Composed> for Contention {
@@ -42,7 +34,7 @@ impl Attacker<Composed> for Contention {
     }
 
     fn say(&mut self, me: &mut Liar<'_, Composed>, to: Target, message: Message, plot: &mut Plot) {
-        self.note(&message);
+        keep_up(&mut self.newest, &message);
         say_honestly(me, to, &message, plot);
     }
 
@@ -54,7 +46,7 @@ impl Attacker<Composed> for Contention {
         _: &mut Plot,
     ) -> bool {
         if let Some(message) = open(me, from, frame) {
-            self.note(&message);
+            keep_up(&mut self.newest, &message);
         }
         true
     }

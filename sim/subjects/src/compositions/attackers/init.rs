@@ -9,7 +9,7 @@ use hedgerow_wire::encode;
 use hedgerow_world::{Attacker, Liar, MS, Plot, Rng};
 
 use super::{
-    super::Composed, abort, anyone, instance_of, made_up_point, open, say_to, scoped, signed_abort,
+    super::Composed, abort, anyone, keep_up, made_up_point, open, say_to, scoped, signed_abort,
 };
 
 /// Shows init histories that prove nothing, or another history than everybody else's: too few ABORTs, one of them twice,
@@ -47,11 +47,7 @@ impl ForgedInit {
         while self.heard.len() > 8 {
             self.heard.pop_first();
         }
-        if let Some(instance) = instance_of(message)
-            && instance.0 <= self.newest.0 + 4
-        {
-            self.newest = self.newest.max(instance);
-        }
+        keep_up(&mut self.newest, message);
     }
 
     /// A proof that is wrong in some way, or right and not the one that the others have.

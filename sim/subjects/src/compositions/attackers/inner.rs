@@ -5,7 +5,7 @@ use hedgerow_crypto::Checks;
 use hedgerow_machine::{Codec, Reject, Target};
 use hedgerow_world::{Attacker, Liar, Plot, Rng, Role, Subject};
 
-use super::{super::Composed, instance_of, open, say_honestly, scoped};
+use super::{super::Composed, keep_up, open, say_honestly, scoped};
 use crate::Pbft;
 
 /// Honest but in Backups: there it is one of the liars of the protocol inside.
@@ -98,11 +98,7 @@ impl Attacker<Composed> for InBackup {
         let Some(message) = open(me, from, frame) else {
             return true;
         };
-        if let Some(instance) = instance_of(&message)
-            && instance.0 <= self.newest.0 + 4
-        {
-            self.newest = self.newest.max(instance);
-        }
+        keep_up(&mut self.newest, &message);
         match message {
             Message::Backup(instance, _) => {
                 self.act(me, instance, |liar, me| liar.hear(me, from, frame, plot))

@@ -173,6 +173,15 @@ fn signed_abort(
     Sealed::new(abort, Sealing::Signature, me.keyring)
 }
 
+/// The newest instance that a liar has heard or spoken of, so that its lies are of the present. Far jumps are others' lies.
+fn keep_up(newest: &mut Instance, message: &Message) {
+    if let Some(instance) = instance_of(message)
+        && instance.0 <= newest.0 + 4
+    {
+        *newest = (*newest).max(instance);
+    }
+}
+
 /// Which instance the network is in, as far as this message tells.
 fn instance_of(message: &Message) -> Option<Instance> {
     Some(match message {

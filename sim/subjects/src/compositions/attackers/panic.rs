@@ -5,7 +5,7 @@ use hedgerow_crypto::{Sealed, Sealing};
 use hedgerow_machine::Target;
 use hedgerow_world::{Attacker, Liar, MS, Plot, Rng};
 
-use super::{super::Composed, instance_of, open, say_honestly, say_to};
+use super::{super::Composed, keep_up, open, say_honestly, say_to};
 
 /// Panics without need, in this instance, in past and coming ones; now and then a hundred times.
 #[derive(Debug)]
@@ -26,14 +26,6 @@ impl Panicker {
             newest: Instance::FIRST,
         }
     }
-
-    fn note(&mut self, message: &Message) {
-        if let Some(instance) = instance_of(message)
-            && instance.0 <= self.newest.0 + 4
-        {
-            self.newest = self.newest.max(instance);
-        }
-    }
 }
 
 impl Attacker<Composed> for Panicker {
@@ -42,7 +34,7 @@ impl Attacker<Composed> for Panicker {
     }
 
     fn say(&mut self, me: &mut Liar<'_, Composed>, to: Target, message: Message, plot: &mut Plot) {
-        self.note(&message);
+        keep_up(&mut self.newest, &message);
         say_honestly(me, to, &message, plot);
     }
 
@@ -54,7 +46,7 @@ impl Attacker<Composed> for Panicker {
         _: &mut Plot,
     ) -> bool {
         if let Some(message) = open(me, from, frame) {
-            self.note(&message);
+            keep_up(&mut self.newest, &message);
         }
         true
     }
