@@ -19,8 +19,8 @@ pub enum Input<P: Protocol> {
         /// What was wrong.
         reason: Reject,
     },
-    /// The connection with a replica broke and did not come back at once, or a broken one stands again. A hint of how soon
-    /// to act, and no more than that: it may be late, wrong or missing, and whoever can cut a connection gives it.
+    /// The connection with a replica broke and did not come back at once; or it stands, for the first time or again. A hint
+    /// of how soon to act, and no more than that: it may be late, wrong or missing, and whoever can cut a connection gives it.
     Link {
         /// Who is at the other end.
         peer: NodeId,

@@ -11,8 +11,10 @@ pub(crate) struct Links {
     away: BTreeMap<NodeId, Time>,
     /// What it was told is broken.
     broken: NodeSet,
-    /// Of that, what stands again.
+    /// What stands, again or for the first time, and the machine is still to hear of it.
     back: NodeSet,
+    /// What it has heard of.
+    known: NodeSet,
 }
 
 impl Links {
@@ -22,6 +24,7 @@ impl Links {
             away: BTreeMap::new(),
             broken: NodeSet::EMPTY,
             back: NodeSet::EMPTY,
+            known: NodeSet::EMPTY,
         }
     }
 
@@ -33,7 +36,8 @@ impl Links {
                 .entry(peer)
                 .or_insert_with(|| now.plus(self.grace));
         }
-        self.back.set(peer, up && self.broken.contains(peer));
+        let news = self.broken.contains(peer) || !self.known.contains(peer);
+        self.back.set(peer, up && news);
     }
 
     /// When the machine is to hear of the next one.
@@ -46,12 +50,14 @@ impl Links {
         if let Some(peer) = self.back.iter().next() {
             self.back.remove(peer);
             self.broken.remove(peer);
+            self.known.insert(peer);
             return Some((peer, true));
         }
         let mut due = self.away.iter().filter(|(_, at)| **at <= now);
         let peer = due.next().map(|(peer, _)| *peer)?;
         self.away.remove(&peer);
         self.broken.insert(peer);
+        self.known.insert(peer);
         Some((peer, false))
     }
 }
@@ -70,6 +76,7 @@ mod tests {
     fn what_is_back_in_time_was_never_away() {
         let mut links = Links::new(Duration::from_millis(100));
         links.note(ONE, true, at(0));
+        assert_eq!(links.next(at(0)), Some((ONE, true)), "for the first time");
         links.note(ONE, false, at(10));
         assert_eq!((links.due(), links.next(at(109))), (Some(at(110)), None));
         links.note(ONE, true, at(109));

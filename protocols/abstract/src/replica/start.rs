@@ -47,6 +47,15 @@ impl Start {
         self.asking.is_some()
     }
 
+    /// Asks at once when a connection with one that has not answered stands: the question may have been lost.
+    pub(super) fn on_link(&mut self, peer: NodeId, now: Time) {
+        if let Some(asking) = &mut self.asking
+            && !asking.welcomes.contains_key(&peer)
+        {
+            asking.due = asking.due.min(now);
+        }
+    }
+
     pub(super) fn due(&self) -> Option<Time> {
         self.asking.as_ref().map(|asking| asking.due)
     }

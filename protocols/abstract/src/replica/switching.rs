@@ -92,7 +92,9 @@ impl Replica {
     /// All but a Backup need everybody: they end with the connection to one, instead of after a time-out.
     pub(super) fn on_link(&mut self, peer: NodeId, up: bool, out: &mut Out) {
         self.unreachable.set(peer, !up);
-        if !up {
+        if up {
+            self.start.on_link(peer, self.now);
+        } else {
             self.give_up(Cause::Unreachable, out);
         }
         if let Some(backup) = &mut self.backup {

@@ -53,6 +53,15 @@ impl Presence {
         matches!(self, Self::Starting { .. })
     }
 
+    /// Asks at once when a connection with one that has not answered stands: the question may have been lost.
+    pub(super) fn on_link(&mut self, peer: NodeId, now: Time) {
+        if let Self::Starting { due, welcomes, .. } = self
+            && !welcomes.contains_key(&peer)
+        {
+            *due = (*due).min(now);
+        }
+    }
+
     pub(super) const fn is_rejoining(&self) -> bool {
         matches!(self, Self::Rejoining)
     }

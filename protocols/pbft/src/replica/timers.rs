@@ -103,8 +103,11 @@ impl Replica {
         self.timers.active = true;
     }
 
-    pub(super) const fn on_link(&mut self, peer: NodeId, up: bool) {
+    pub(super) fn on_link(&mut self, peer: NodeId, up: bool) {
         self.timers.unreachable.set(peer, !up);
+        if up {
+            self.presence.on_link(peer, self.now);
+        }
     }
 
     /// How long the primary of the present view is waited for. Not at all when its connection broke: unless those of more

@@ -19,6 +19,7 @@ impl<S: Subject> World<'_, S> {
         let local = node.read_clock(self.now);
         node.start(self.subject, local, self.plan.tuning);
         self.forget_hints(id);
+        self.hint_first(id);
         self.hint_mended();
         let node = &self.nodes[id.index()];
         let (life, executed) = (

@@ -1,5 +1,5 @@
-//! What nodes are told of their connections: that one broke, late or not at all; that it stands again; and at times that
-//! one broke which did not.
+//! What nodes are told of their connections: that one stands for the first time, or that it broke, late or not at all; that
+//! it stands again; and at times that one broke which did not.
 
 use hedgerow_base::{NodeId, NodeSet};
 
@@ -14,6 +14,8 @@ pub(super) struct Hints {
     rng: Rng,
     /// Per node: the replicas of which it was last told that their connections broke.
     broken: Vec<NodeSet>,
+    /// Per node: the replicas of which it was told anything.
+    known: Vec<NodeSet>,
 }
 
 impl Hints {
@@ -22,11 +24,24 @@ impl Hints {
             // Apart from what else chance decides.
             rng: Rng::new(seed ^ 0x6c69_6e6b_7300_0000),
             broken: vec![NodeSet::EMPTY; members],
+            known: vec![NodeSet::EMPTY; members],
         }
     }
 }
 
 impl<S: Subject> World<'_, S> {
+    /// A node starts: connections come to stand for the first time; some notice.
+    pub(super) fn hint_first(&mut self, started: NodeId) {
+        for other in 0..self.nodes.len() as u32 {
+            for (node, peer) in [(started, NodeId(other)), (NodeId(other), started)] {
+                if self.plan.roster.contains(peer) && self.hints.rng.chance(700_000) {
+                    let delay = self.hints.rng.spread(MS, LATEST);
+                    self.hint(node, peer, true, false, delay);
+                }
+            }
+        }
+    }
+
     /// A replica can't be reached by anybody any more; some notice.
     pub(super) fn hint_broken(&mut self, peer: NodeId) {
         for node in 0..self.nodes.len() as u32 {
@@ -88,14 +103,16 @@ impl<S: Subject> World<'_, S> {
 
     /// Tells a node, unless that is no news, or no longer true.
     pub(super) fn tell_link(&mut self, node: NodeId, peer: NodeId, up: bool, false_alarm: bool) {
-        let told = self.hints.broken[node.index()].contains(peer);
+        let broken = self.hints.broken[node.index()].contains(peer);
+        let news = broken == up || !self.hints.known[node.index()].contains(peer);
         let holds = false_alarm || self.reaches(node, peer) == up;
-        if told != up || !holds || self.rested {
+        if !news || !holds || self.rested {
             return;
         }
+        self.hints.known[node.index()].insert(peer);
         self.hints.broken[node.index()].set(peer, !up);
         self.transcript.say(self.now, || {
-            let what = if up { "stands again" } else { "broke" };
+            let what = if up { "stands" } else { "broke" };
             format!("{node} is told that its connection with {peer} {what}")
         });
         self.push(node, Inbound::Link { peer, up });
@@ -108,6 +125,7 @@ impl<S: Subject> World<'_, S> {
     /// A node that starts has been told nothing.
     pub(super) fn forget_hints(&mut self, node: NodeId) {
         self.hints.broken[node.index()] = NodeSet::EMPTY;
+        self.hints.known[node.index()] = NodeSet::EMPTY;
     }
 
     fn reaches(&self, node: NodeId, peer: NodeId) -> bool {
