@@ -11,7 +11,7 @@ use hedgerow_epochs::{
     Client, Config, Consensus, Epochs, EpochsCodec, Inner, Message, Record, Replica,
 };
 use hedgerow_machine::{Codec, Machine};
-use hedgerow_world::{Attack, Rng, Start, Subject, Vote};
+use hedgerow_world::{Attack, Recovered, Rng, Start, Subject, Vote};
 
 use crate::{Composed, Pbft, compositions, pbft};
 
@@ -65,7 +65,7 @@ impl Subject for Changing {
         "changing"
     }
 
-    fn replica(&self, start: Start<Epochs>) -> Box<dyn Machine<Epochs>> {
+    fn replica(&self, start: Start<Epochs>) -> Recovered<Epochs> {
         let replica = Replica::recover(
             config(start.tuning),
             start.keyring,
@@ -73,7 +73,7 @@ impl Subject for Changing {
             start.last,
             (start.executed, start.state),
         );
-        Box::new(replica.unwrap_or_else(|error| panic!("{error}")))
+        Ok(Box::new(replica.map_err(|error| error.to_string())?))
     }
 
     fn client(&self, start: Start<Epochs>) -> Box<dyn Machine<Epochs>> {

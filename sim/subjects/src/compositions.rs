@@ -11,7 +11,7 @@ use hedgerow_abstract::{
 use hedgerow_base::NodeId;
 use hedgerow_crypto::Keyring;
 use hedgerow_machine::{Codec, Machine};
-use hedgerow_world::{Attack, Place, Rng, Showing, Shown, Start, Subject, Vote};
+use hedgerow_world::{Attack, Place, Recovered, Rng, Showing, Shown, Start, Subject, Vote};
 
 /// A composition.
 #[derive(Clone, Copy, Debug)]
@@ -112,14 +112,14 @@ impl Subject for Composed {
         self.0.name()
     }
 
-    fn replica(&self, start: Start<Protocol>) -> Box<dyn Machine<Protocol>> {
+    fn replica(&self, start: Start<Protocol>) -> Recovered<Protocol> {
         let replica = hedgerow_abstract::Replica::recover(
             config(self.0, start.tuning),
             start.keyring,
             start.records,
             start.executed,
         );
-        Box::new(replica.unwrap_or_else(|error| panic!("{error}")))
+        Ok(Box::new(replica.map_err(|error| error.to_string())?))
     }
 
     fn client(&self, start: Start<Protocol>) -> Box<dyn Machine<Protocol>> {

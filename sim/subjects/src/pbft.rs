@@ -9,7 +9,7 @@ use hedgerow_base::{Digest, NodeId};
 use hedgerow_crypto::{Keyring, hash};
 use hedgerow_machine::{Codec, Machine};
 use hedgerow_pbft::{Config, Message, PbftCodec, Record};
-use hedgerow_world::{Attack, Rng, Start, Subject, Vote};
+use hedgerow_world::{Attack, Recovered, Rng, Start, Subject, Vote};
 
 /// The subject.
 #[derive(Clone, Copy, Debug, Default)]
@@ -53,14 +53,14 @@ impl Subject for Pbft {
         "pbft"
     }
 
-    fn replica(&self, start: Start<Protocol>) -> Box<dyn Machine<Protocol>> {
+    fn replica(&self, start: Start<Protocol>) -> Recovered<Protocol> {
         let replica = hedgerow_pbft::Replica::recover(
             config(start.tuning),
             start.keyring,
             start.records,
             start.executed,
         );
-        Box::new(replica.unwrap_or_else(|error| panic!("{error}")))
+        Ok(Box::new(replica.map_err(|error| error.to_string())?))
     }
 
     fn client(&self, start: Start<Protocol>) -> Box<dyn Machine<Protocol>> {

@@ -15,7 +15,7 @@ use hedgerow_crypto::{Checks, Keyring, hash};
 use hedgerow_machine::{Codec, Input, Machine, Outbox, Protocol, Reject, Target};
 use hedgerow_ordering::{Batch, Command, Event, Operation, Phase, Snapshot};
 use hedgerow_wire::{decode, encode};
-use hedgerow_world::{Attack, Start, Subject, Vote};
+use hedgerow_world::{Attack, Recovered, Start, Subject, Vote};
 
 /// A fault that can be planted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,7 +103,7 @@ impl Subject for Sequencer {
         "sequencer"
     }
 
-    fn replica(&self, start: Start<Self>) -> Box<dyn Machine<Self>> {
+    fn replica(&self, start: Start<Self>) -> Recovered<Self> {
         let mut replica = Replica {
             me: start.keyring.me(),
             planted: self.planted,
@@ -127,7 +127,7 @@ impl Subject for Sequencer {
         }
         let numbers = replica.log.iter().map(|entry| (entry.client, entry.number));
         replica.numbers = numbers.collect();
-        Box::new(replica)
+        Ok(Box::new(replica))
     }
 
     fn client(&self, start: Start<Self>) -> Box<dyn Machine<Self>> {

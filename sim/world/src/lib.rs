@@ -44,7 +44,7 @@ pub use plan::{
     WorkloadPlan,
 };
 pub use rng::Rng;
-pub use subject::{Place, Showing, Shown, Start, Subject, Vote};
+pub use subject::{Place, Recovered, Showing, Shown, Start, Subject, Vote};
 pub use trace::Transcript;
 pub use world::{Outcome, World};
 

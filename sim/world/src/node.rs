@@ -90,7 +90,11 @@ impl<S: Subject> Node<S> {
         self.clock.read(at)
     }
 
-    /// Starts it from what its disk holds.
+    /// Starts it from what its disk holds. A liar whose lies came back to it and into its log stays down if its replica,
+    /// which is a correct one inside, does not believe them.
+    ///
+    /// # Panics
+    /// When a correct one can't be started.
     pub(crate) fn start(&mut self, subject: &S, now: Time, tuning: u64) {
         self.life += 1;
         let (executed, state) = match &mut self.user {
@@ -118,10 +122,16 @@ impl<S: Subject> Node<S> {
         };
         self.out = Outbox::new(self.disk.last());
         self.gate = Gate::new(self.disk.last());
-        self.machine = Some(match self.user {
-            User::Application { .. } => subject.replica(start),
-            User::Client(_) => subject.client(start),
-        });
+        self.machine = match self.user {
+            User::Application { .. } => match subject.replica(start) {
+                Ok(replica) => Some(replica),
+                Err(error) => {
+                    assert!(!self.is_correct(), "{error}");
+                    None
+                }
+            },
+            User::Client(_) => Some(subject.client(start)),
+        };
     }
 
     /// Kills it; gives how many requests its user now waits for in vain.

@@ -78,6 +78,9 @@ pub enum Showing {
     },
 }
 
+/// A replica, or why it can't be built from what its disks hold.
+pub type Recovered<P> = Result<Box<dyn Machine<P>>, String>;
+
 /// An ordering protocol as the simulator sees it: how to build its participants, and what to know of its messages.
 pub trait Subject: Sized + Send + Sync + 'static {
     /// The protocol.
@@ -87,7 +90,10 @@ pub trait Subject: Sized + Send + Sync + 'static {
     fn name(&self) -> &'static str;
 
     /// Builds or recovers a replica.
-    fn replica(&self, start: Start<Self::Protocol>) -> Box<dyn Machine<Self::Protocol>>;
+    ///
+    /// # Errors
+    /// When its log can't be one that a correct replica has written, and why.
+    fn replica(&self, start: Start<Self::Protocol>) -> Recovered<Self::Protocol>;
 
     /// Builds or recovers a client.
     fn client(&self, start: Start<Self::Protocol>) -> Box<dyn Machine<Self::Protocol>>;

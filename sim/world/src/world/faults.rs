@@ -18,6 +18,11 @@ impl<S: Subject> World<'_, S> {
         }
         let local = node.read_clock(self.now);
         node.start(self.subject, local, self.plan.tuning);
+        if !node.is_up() {
+            self.transcript
+                .say(self.now, || format!("{id} can't start from its own lies"));
+            return;
+        }
         self.forget_hints(id);
         self.hint_first(id);
         self.hint_mended();
