@@ -1,0 +1,42 @@
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+};
+
+use alloy_primitives::B256;
+use hedgerow_kv::Table;
+use revm::bytecode::Bytecode;
+
+/// keccak256(code) → code. What was deployed stays: another account may have the same code.
+pub(crate) const CODE: Table = "contract_code";
+
+/// The tables that this crate writes.
+pub const TABLES: [Table; 1] = [CODE];
+
+/// How many contracts' code is kept ready to run; each has 48 KiB at most, analysed.
+const CACHED: usize = 256;
+
+/// Code that was run lately. A cache: forgetting it changes no result.
+#[derive(Debug, Default)]
+pub(crate) struct Codes {
+    ready: BTreeMap<B256, Arc<Bytecode>>,
+    order: VecDeque<B256>,
+}
+
+impl Codes {
+    pub(crate) fn get(&self, hash: &B256) -> Option<Bytecode> {
+        self.ready.get(hash).map(|code| Bytecode::clone(code))
+    }
+
+    /// Keeps it, in the place of the one that came first.
+    pub(crate) fn keep(&mut self, hash: B256, code: Bytecode) {
+        if self.ready.insert(hash, Arc::new(code)).is_none() {
+            self.order.push_back(hash);
+        }
+        if self.order.len() > CACHED
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.ready.remove(&oldest);
+        }
+    }
+}

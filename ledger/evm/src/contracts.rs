@@ -1,0 +1,306 @@
+use alloy_consensus::{Eip658Value, Receipt, ReceiptEnvelope, TxType, Typed2718};
+use alloy_primitives::{Address, B256, Bytes, Log, TxKind, U256};
+use hedgerow_kv::{KvStore, StoreError};
+use hedgerow_state::{State, View, Writes};
+use revm::{
+    Context, ExecuteCommitEvm, ExecuteEvm, MainBuilder, MainContext, MainnetEvm,
+    context::{
+        BlockEnv, CfgEnv, TxEnv,
+        result::{EVMError, ExecutionResult, HaltReason, Output, SuccessReason},
+    },
+    handler::MainnetContext,
+    primitives::hardfork::SpecId,
+};
+
+use crate::{
+    Ancestors, Refusal, Transaction,
+    code::Codes,
+    database::{Failed, StateDatabase},
+};
+
+/// The rules of Ethereum's that hold: the newest ones that revm calls stable.
+pub const SPEC: SpecId = SpecId::OSAKA;
+
+/// What is the same for all blocks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rules {
+    /// The network's number, which transactions are signed for.
+    pub chain: u64,
+    /// How much gas a block has.
+    pub gas_limit: u64,
+    /// What a unit of gas costs, in wei.
+    pub gas_price: u64,
+    /// Who gets what gas costs.
+    pub beneficiary: Address,
+}
+
+/// Where a block stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Block {
+    /// Its number.
+    pub height: u64,
+    /// Its time: milliseconds since the Unix epoch. Contracts see whole seconds.
+    pub time: u64,
+    /// The hash of the block before it.
+    pub parent: B256,
+}
+
+/// What became of a transaction that was executed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Executed {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// How much gas it took.
+    pub gas_used: u64,
+    /// How much gas the block's transactions up to this one took.
+    pub cumulative_gas_used: u64,
+    /// The events; none when it was reverted.
+    pub logs: Vec<Log>,
+    /// The contract that it made.
+    pub created: Option<Address>,
+    /// Its EIP-2718 type.
+    kind: TxType,
+}
+
+impl Executed {
+    /// The receipt as Ethereum encodes it: what the receipts' root is of.
+    #[must_use]
+    pub fn receipt(&self) -> ReceiptEnvelope {
+        let receipt = Receipt {
+            status: Eip658Value::Eip658(self.outcome.is_success()),
+            cumulative_gas_used: self.cumulative_gas_used,
+            logs: self.logs.clone(),
+        };
+        ReceiptEnvelope::from_typed(self.kind, receipt.with_bloom())
+    }
+}
+
+/// How the execution of a transaction, or of a call, ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It ended well, with this output: of a creation, the new contract's code.
+    Success(Bytes),
+    /// The contract took everything back, and says why.
+    Reverted(Bytes),
+    /// It was stopped, and everything taken back: out of gas, for one.
+    Halted(HaltReason),
+}
+
+impl Outcome {
+    /// Whether its changes hold.
+    #[must_use]
+    pub const fn is_success(&self) -> bool {
+        matches!(self, Self::Success(_))
+    }
+}
+
+/// What is asked of a contract without a transaction.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Call {
+    /// As whom.
+    pub from: Address,
+    /// The contract; `None` to try a creation.
+    pub to: Option<Address>,
+    /// How much gas it may take; never more than a transaction may.
+    pub gas: u64,
+    /// What is sent along, in wei.
+    pub value: U256,
+    /// The input.
+    pub input: Bytes,
+}
+
+/// Executes contracts. What it remembers between blocks is a cache: forgetting it changes no result.
+#[derive(Debug)]
+pub struct Contracts {
+    rules: Rules,
+    codes: Codes,
+}
+
+type Evm<'a, 'b, S> = MainnetEvm<MainnetContext<&'b mut StateDatabase<'a, S>>>;
+
+impl Contracts {
+    /// Executes by these rules.
+    #[must_use]
+    pub fn new(rules: Rules) -> Self {
+        Self {
+            rules,
+            codes: Codes::default(),
+        }
+    }
+
+    /// The rules.
+    #[must_use]
+    pub const fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    /// Executes the transactions of a block, in their order. `view` and `state` are as they were before; `state` is
+    /// changed, and so are `writes`, which are to be put over the view.
+    ///
+    /// # Errors
+    /// Only when the store fails: no transaction can make it.
+    pub fn execute<S: KvStore + ?Sized>(
+        &mut self,
+        block: Block,
+        transactions: &[Transaction],
+        ancestors: &dyn Ancestors,
+        view: &View<'_, S>,
+        state: &mut State,
+        writes: &mut Writes,
+    ) -> Result<Vec<Result<Executed, Refusal>>, StoreError> {
+        let rules = self.rules.clone();
+        let mut database = StateDatabase {
+            state,
+            view,
+            ancestors,
+            codes: &mut self.codes,
+            deployed: std::collections::BTreeMap::new(),
+        };
+        let mut evm = machine(&rules, block, &mut database);
+        let (mut results, mut used) = (Vec::with_capacity(transactions.len()), 0_u64);
+        for transaction in transactions {
+            let result = execute_one(&mut evm, &rules, transaction, used)?;
+            if let Ok(executed) = &result {
+                used = executed.cumulative_gas_used;
+            }
+            results.push(result);
+        }
+        drop(evm);
+        database.take_writes(writes);
+        Ok(results)
+    }
+
+    /// What a call gives on top of a block's state, as if in a block after it at `block`; with the gas that it takes.
+    /// Nothing is changed.
+    ///
+    /// # Errors
+    /// When the store fails; the inner one when it is not even begun.
+    pub fn call<S: KvStore + ?Sized>(
+        &mut self,
+        block: Block,
+        call: &Call,
+        ancestors: &dyn Ancestors,
+        view: &View<'_, S>,
+        state: &State,
+    ) -> Result<Result<(Outcome, u64), Refusal>, StoreError> {
+        // Gas costs nothing: who asks need not own anything.
+        let rules = Rules {
+            gas_price: 0,
+            ..self.rules.clone()
+        };
+        // Cheap: the trie is shared.
+        let mut state = state.clone();
+        let nonce = state.account(&call.from).map_or(0, |account| account.nonce);
+        let mut database = StateDatabase {
+            state: &mut state,
+            view,
+            ancestors,
+            codes: &mut self.codes,
+            deployed: std::collections::BTreeMap::new(),
+        };
+        let mut evm = machine(&rules, block, &mut database);
+        let transaction = TxEnv {
+            caller: call.from,
+            gas_limit: call.gas.min(rules.gas_limit).min(MAX_GAS),
+            kind: call.to.map_or(TxKind::Create, TxKind::Call),
+            value: call.value,
+            data: call.input.clone(),
+            nonce,
+            chain_id: Some(rules.chain),
+            ..TxEnv::default()
+        };
+        match evm.transact_one(transaction) {
+            Ok(result) => {
+                let gas = result.tx_gas_used();
+                Ok(Ok((outcome(result).0, gas)))
+            }
+            Err(error) => invalid(error).map(Err),
+        }
+    }
+}
+
+/// How much gas a transaction may have (EIP-7825).
+const MAX_GAS: u64 = 1 << 24;
+
+fn machine<'a, 'b, S: KvStore + ?Sized>(
+    rules: &Rules,
+    block: Block,
+    database: &'b mut StateDatabase<'a, S>,
+) -> Evm<'a, 'b, S> {
+    let mut settings = CfgEnv::new_with_spec(SPEC);
+    settings.chain_id = rules.chain;
+    let block = BlockEnv {
+        number: U256::from(block.height),
+        beneficiary: rules.beneficiary,
+        timestamp: U256::from(block.time / 1000),
+        gas_limit: rules.gas_limit,
+        basefee: 0,
+        prevrandao: Some(block.parent),
+        ..BlockEnv::default()
+    };
+    Context::mainnet()
+        .with_db(database)
+        .with_cfg(settings)
+        .with_block(block)
+        .build_mainnet()
+}
+
+fn execute_one<S: KvStore + ?Sized>(
+    evm: &mut Evm<'_, '_, S>,
+    rules: &Rules,
+    transaction: &Transaction,
+    used: u64,
+) -> Result<Result<Executed, Refusal>, StoreError> {
+    let environment = match transaction.environment(rules.gas_price) {
+        Ok(environment) => environment,
+        Err(refusal) => return Ok(Err(refusal)),
+    };
+    let left = rules.gas_limit.saturating_sub(used);
+    if environment.gas_limit > left {
+        return Ok(Err(Refusal::BlockFull {
+            needed: environment.gas_limit,
+            left,
+        }));
+    }
+    let result = match evm.transact_commit(environment) {
+        Ok(result) => result,
+        Err(error) => return invalid(error).map(Err),
+    };
+    let gas_used = result.tx_gas_used();
+    let (outcome, logs, created) = outcome(result);
+    // The envelope has one of the known types.
+    let kind = TxType::try_from(transaction.envelope().ty()).unwrap_or(TxType::Legacy);
+    Ok(Ok(Executed {
+        outcome,
+        gas_used,
+        cumulative_gas_used: used.saturating_add(gas_used),
+        logs,
+        created,
+        kind,
+    }))
+}
+
+fn outcome(result: ExecutionResult) -> (Outcome, Vec<Log>, Option<Address>) {
+    match result {
+        ExecutionResult::Success {
+            reason: SuccessReason::Stop | SuccessReason::Return | SuccessReason::SelfDestruct,
+            logs,
+            output,
+            ..
+        } => match output {
+            Output::Call(bytes) => (Outcome::Success(bytes), logs, None),
+            Output::Create(bytes, created) => (Outcome::Success(bytes), logs, created),
+        },
+        ExecutionResult::Revert { output, .. } => (Outcome::Reverted(output), Vec::new(), None),
+        ExecutionResult::Halt { reason, .. } => (Outcome::Halted(reason), Vec::new(), None),
+    }
+}
+
+/// Why a transaction is not valid; the store's error where that is the cause.
+fn invalid(error: EVMError<Failed>) -> Result<Refusal, StoreError> {
+    match error {
+        EVMError::Transaction(invalid) => Ok(Refusal::of(invalid)),
+        EVMError::Database(Failed(error)) => Err(error),
+        other => Ok(Refusal::Invalid(other.to_string())),
+    }
+}

@@ -1,0 +1,140 @@
+use std::collections::BTreeMap;
+
+use alloy_primitives::{Address, B256, U256, map::AddressMap};
+use hedgerow_kv::{KvStore, StoreError};
+use hedgerow_state::{Account, EMPTY_CODE_HASH, State, View, Writes};
+use revm::{
+    Database, DatabaseCommit,
+    bytecode::Bytecode,
+    database_interface::DBErrorMarker,
+    state::{Account as Touched, AccountInfo},
+};
+
+use crate::code::{CODE, Codes};
+
+/// What knows the hashes of earlier blocks.
+pub trait Ancestors {
+    /// The hash of the block at `height`; `None` where there is none yet.
+    ///
+    /// # Errors
+    /// When the store has failed.
+    fn hash(&self, height: u64) -> Result<Option<B256>, StoreError>;
+}
+
+/// The store's error, as revm carries it.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub(crate) struct Failed(pub(crate) StoreError);
+
+impl DBErrorMarker for Failed {}
+
+/// The state as revm reads and changes it.
+pub(crate) struct StateDatabase<'a, S: ?Sized> {
+    pub(crate) state: &'a mut State,
+    pub(crate) view: &'a View<'a, S>,
+    pub(crate) ancestors: &'a dyn Ancestors,
+    pub(crate) codes: &'a mut Codes,
+    /// Code that is not in the store yet.
+    pub(crate) deployed: BTreeMap<B256, Bytecode>,
+}
+
+impl<S: KvStore + ?Sized> StateDatabase<'_, S> {
+    /// What the store needs to hear of new code.
+    pub(crate) fn take_writes(&mut self, writes: &mut Writes) {
+        for (hash, code) in core::mem::take(&mut self.deployed) {
+            writes.put(CODE, hash.0, code.original_bytes().to_vec());
+        }
+    }
+
+    fn apply(&mut self, address: Address, touched: Touched) {
+        if !touched.is_touched() {
+            return;
+        }
+        // EIP-161: what is empty is not there.
+        if touched.is_selfdestructed() || touched.is_empty() {
+            self.state.remove_account(&address);
+            return;
+        }
+        let info = touched.info;
+        let account = Account {
+            nonce: info.nonce,
+            balance: info.balance,
+            code_hash: info.code_hash,
+        };
+        let before = self.state.account(&address);
+        if before != Some(account) {
+            self.state.set_account(&address, account);
+        }
+        let had = before.map_or(EMPTY_CODE_HASH, |before| before.code_hash);
+        if let Some(code) = info.code.filter(|_| info.code_hash != had)
+            && info.code_hash != EMPTY_CODE_HASH
+        {
+            self.codes.keep(info.code_hash, code.clone());
+            self.deployed.insert(info.code_hash, code);
+        }
+        // Sorted: nothing here depends on the order of a hash table.
+        let slots: BTreeMap<_, _> = touched
+            .storage
+            .into_iter()
+            .filter(|(_, slot)| slot.is_changed())
+            .map(|(key, slot)| (key, slot.present_value))
+            .collect();
+        if !slots.is_empty() {
+            self.state.set_storage(&address, slots);
+        }
+    }
+}
+
+impl<S: KvStore + ?Sized> Database for StateDatabase<'_, S> {
+    type Error = Failed;
+
+    fn basic(&mut self, address: Address) -> Result<Option<AccountInfo>, Failed> {
+        Ok(self.state.account(&address).map(|account| AccountInfo {
+            balance: account.balance,
+            nonce: account.nonce,
+            code_hash: account.code_hash,
+            account_id: None,
+            code: None,
+        }))
+    }
+
+    fn code_by_hash(&mut self, hash: B256) -> Result<Bytecode, Failed> {
+        if hash == EMPTY_CODE_HASH {
+            return Ok(Bytecode::default());
+        }
+        if let Some(code) = self.codes.get(&hash) {
+            return Ok(code);
+        }
+        if let Some(code) = self.deployed.get(&hash) {
+            return Ok(code.clone());
+        }
+        let stored = self.view.get(CODE, hash.as_slice()).map_err(Failed)?;
+        let code = stored
+            .and_then(|bytes| Bytecode::new_raw_checked(bytes.into()).ok())
+            .ok_or_else(|| {
+                Failed(StoreError(format!(
+                    "table {CODE} lacks the code {hash}, or it is damaged: restore the store, or wipe it and rejoin"
+                )))
+            })?;
+        self.codes.keep(hash, code.clone());
+        Ok(code)
+    }
+
+    fn storage(&mut self, address: Address, slot: U256) -> Result<U256, Failed> {
+        Ok(self.state.storage(&address, &slot))
+    }
+
+    fn block_hash(&mut self, height: u64) -> Result<B256, Failed> {
+        let hash = self.ancestors.hash(height).map_err(Failed)?;
+        Ok(hash.unwrap_or_default())
+    }
+}
+
+impl<S: KvStore + ?Sized> DatabaseCommit for StateDatabase<'_, S> {
+    fn commit(&mut self, changes: AddressMap<Touched>) {
+        let changes: BTreeMap<_, _> = changes.into_iter().collect();
+        for (address, touched) in changes {
+            self.apply(address, touched);
+        }
+    }
+}

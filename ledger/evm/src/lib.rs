@@ -1,0 +1,35 @@
+//! Contracts: Ethereum's transactions, executed by [revm](revm) over the ledger's state.
+//!
+//! [`Contracts::execute`] is what a block's Ethereum transactions do, a pure function of the state before and the block,
+//! as [`SPEC`] has it. [`Contracts::call`] asks a contract something without changing anything (`eth_call`).
+//!
+//! What differs from Ethereum's main network:
+//!
+//! - **Gas has one price**, [`Rules::gas_price`], which is 0 unless the members set another. Who offers more pays no more:
+//!   there is no market for places in a block, because the members order. GASPRICE gives that price. It goes to
+//!   [`Rules::beneficiary`] as a whole: there is no base fee that would be burnt, and BASEFEE gives 0.
+//! - **An order is agreed on before anybody executes it**, so a block's list may have transactions that can't be executed,
+//!   such as one that two gateways carried. They are refused, change nothing, and take no gas.
+//! - **No blobs** (EIP-4844), no transaction without a chain id (before EIP-155): it would hold on every network.
+//! - PREVRANDAO gives the parent's hash. It is no randomness: whoever orders knows it before.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing
+    )
+)]
+
+mod code;
+mod contracts;
+mod database;
+mod refusal;
+mod transaction;
+
+pub use code::TABLES;
+pub use contracts::{Block, Call, Contracts, Executed, Outcome, Rules, SPEC};
+pub use database::Ancestors;
+pub use refusal::Refusal;
+pub use transaction::{MAX_TRANSACTION, Transaction};
