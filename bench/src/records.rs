@@ -255,6 +255,7 @@ fn make(
             checkpoint_interval: 128,
             options: Default::default(),
         },
+        contracts: Default::default(),
     };
     let genesis_file = folder.join("genesis.json");
     std::fs::write(&genesis_file, genesis.to_json())?;

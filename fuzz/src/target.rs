@@ -26,6 +26,7 @@ targets! {
     abstract_replica
     broker
     config
+    contracts
     csv
     epochs
     execute

@@ -7,6 +7,7 @@ pub(crate) mod abstract_log;
 pub(crate) mod abstract_replica;
 pub(crate) mod broker;
 pub(crate) mod config;
+pub(crate) mod contracts;
 pub(crate) mod csv;
 pub(crate) mod epochs;
 pub(crate) mod execute;

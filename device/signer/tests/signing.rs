@@ -115,7 +115,7 @@ fn the_largest_record_fits() {
     }
     assert_eq!(record.len(), 15);
     let bytes = record.sign(&key).unwrap();
-    assert!(Transaction::from_bytes(&[&[1], &bytes[..]].concat()).is_ok());
+    assert!(Transaction::from_bytes(&[&[Transaction::RECORD], &bytes[..]].concat()).is_ok());
     let mut record = RecordBuilder::new(1, key.device_id(), "s".parse().unwrap());
     while record
         .push(reading(record.len() as u64, 0, "", &[]).unwrap())

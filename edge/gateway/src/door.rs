@@ -12,9 +12,6 @@ use crate::{
     spool::{Spool, SpoolError},
 };
 
-/// A transaction's first byte when it is a record.
-const RECORD: u8 = 1;
-
 /// Why something was not taken.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DoorError {
@@ -56,6 +53,9 @@ pub enum DoorError {
         /// The device in the record.
         record: DeviceId,
     },
+    /// One of Ethereum's transactions that can't be executed here.
+    #[error(transparent)]
+    NotExecutable(#[from] hedgerow_evm::Refusal),
     /// The store does not take it.
     #[error(transparent)]
     Spool(#[from] SpoolError),
@@ -106,7 +106,7 @@ impl Door {
             .map_err(|error| DoorError::Malformed(error.to_string()))?;
         let device = self.check_signed(&signed)?;
         // The encoding is canonical, so these are the bytes of `Transaction::Record(signed)`.
-        let transaction: Bytes = [&[RECORD], bytes].concat().into();
+        let transaction: Bytes = [&[Transaction::RECORD], bytes].concat().into();
         Ok(Checked {
             id: Transaction::digest(&transaction),
             device: Some(device),
@@ -145,6 +145,14 @@ impl Door {
             return Err(DoorError::TooLarge {
                 length: bytes.len(),
                 max: MAX_TRANSACTION,
+            });
+        }
+        if Transaction::is_ethereums(&bytes) {
+            let transaction = hedgerow_evm::Transaction::admit(&bytes, self.network)?;
+            return Ok(Checked {
+                id: Digest(transaction.hash().0),
+                device: None,
+                transaction: bytes,
             });
         }
         let malformed = |error: hedgerow_wire::DecodeError| DoorError::Malformed(error.to_string());
@@ -211,8 +219,6 @@ mod tests {
     use hedgerow_records::{Algorithm, SignedRecord, Transaction};
     use hedgerow_wire::{Blob, encode};
 
-    use super::RECORD;
-
     #[test]
     fn a_record_in_a_transaction_is_its_bytes_after_one_byte() {
         let body = Blob::new(vec![1, 2, 3]).unwrap();
@@ -221,7 +227,7 @@ mod tests {
             algorithm: Algorithm::P256,
             signature: [7; 64],
         };
-        let expected = [&[RECORD][..], &encode(&signed)].concat();
+        let expected = [&[Transaction::RECORD][..], &encode(&signed)].concat();
         assert_eq!(Transaction::Record(signed).to_bytes(), expected);
     }
 }

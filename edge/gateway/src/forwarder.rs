@@ -144,9 +144,10 @@ impl Forwarder {
         for (waiting, receipt) in bundle.into_iter().zip(receipts) {
             let status = match &receipt {
                 Receipt::Rejected { .. } => "rejected",
-                Receipt::Recorded { .. } | Receipt::Registered { .. } | Receipt::Voted { .. } => {
-                    "final"
-                }
+                Receipt::Recorded { .. }
+                | Receipt::Registered { .. }
+                | Receipt::Voted { .. }
+                | Receipt::Executed { .. } => "final",
             };
             metrics::counter!("gateway.records", "status" => status).increment(1);
             self.outcomes

@@ -171,6 +171,14 @@ pub(crate) fn add_outcome(fields: &mut Map<String, Value>, outcome: &Outcome) {
                 "proposal": id_text(proposal), "block": height.0, "votes": votes, "needed": needed, "began": began,
             }),
         ),
+        Outcome::Final(Receipt::Executed {
+            height,
+            success,
+            gas_used,
+        }) => (
+            "final",
+            json!({"block": height.0, "success": success, "gas_used": gas_used}),
+        ),
         Outcome::Final(Receipt::Rejected { reason }) => (
             "rejected",
             json!({"reason": reason.to_string(), "code": rejection_code(reason)}),
@@ -205,5 +213,6 @@ pub(crate) const fn rejection_code(rejection: &Rejection) -> &'static str {
         Rejection::EpochJustBegan { .. } => "epoch-just-began",
         Rejection::OrdersAlready { .. } => "orders-already",
         Rejection::TooManyVotes { .. } => "too-many-votes",
+        Rejection::NotExecutable(_) => "not-executable",
     }
 }

@@ -1,5 +1,7 @@
 //! HTTP on real sockets.
 
+#[path = "../../../ledger/evm/tests/chain/accounts.rs"]
+mod accounts;
 mod support;
 
 use std::{collections::BTreeMap, net::SocketAddr, sync::atomic::Ordering};
@@ -261,6 +263,65 @@ async fn validators_vote_for_another_protocol() {
     assert_eq!(after["epoch"]["block"], last["block"]);
     assert_eq!(after["epochs"].as_array().unwrap().len(), 2);
     assert_eq!(after["proposals"], json!([]));
+    gateway.shutdown().await;
+}
+
+#[tokio::test]
+async fn ethereums_transactions_are_taken_as_they_are() {
+    use accounts::{Signer, counter, deploying};
+    use alloy_primitives::TxKind;
+    let (dir, network) = (tempfile::tempdir().unwrap(), Fake::new());
+    let gateway = start(&config(), dir.path(), &network).await;
+    let at = gateway.addresses().http.unwrap();
+    let ann = Signer::new(0);
+    let deploy = ann.send(0, TxKind::Create, 0, &deploying(&counter()));
+    let answer = ask(at, "POST", "/transactions?wait=final", &deploy).await;
+    let said = answer.json();
+    assert_eq!(answer.status, 200, "{said}");
+    assert_eq!(said["id"], alloy_primitives::keccak256(&deploy).to_string());
+    assert_eq!(
+        (&said["status"], &said["success"]),
+        (&json!("final"), &json!(true))
+    );
+    let contract = TxKind::Call(ann.address().create(0));
+    let said = ask(
+        at,
+        "POST",
+        "/transactions?wait=final",
+        &ann.send(1, contract, 0, &[9]),
+    )
+    .await
+    .json();
+    assert_eq!(
+        (&said["status"], &said["success"]),
+        (&json!("final"), &json!(false))
+    );
+    // What can't be executed: known at the door, or when its place is known.
+    for (bytes, status, detail) in [
+        (vec![0xc0], 400, "rlp"),
+        (
+            ann.send(7, contract, 0, &[]),
+            409,
+            "nonce too high: next nonce 2, tx nonce 7",
+        ),
+        (
+            ann.send(1, contract, 0, &[]),
+            409,
+            "nonce too low: next nonce 2, tx nonce 1",
+        ),
+    ] {
+        let answer = ask(at, "POST", "/transactions?wait=final", &bytes).await;
+        let said = answer.json();
+        assert_eq!(
+            (answer.status, &said["code"]),
+            (status, &json!("not-executable")),
+            "{said}"
+        );
+        assert!(
+            said["detail"].as_str().unwrap().starts_with(detail),
+            "{said}"
+        );
+    }
     gateway.shutdown().await;
 }
 

@@ -26,7 +26,10 @@ pub(crate) fn receipts_topic(device: DeviceId) -> String {
 /// How a record is called in receipts: `0x` and keccak256 of the transaction that carries it.
 pub(crate) fn transaction_id(record: &[u8]) -> String {
     // What makes a signed record a transaction is the byte before it.
-    format!("0x{}", Transaction::digest(&[&[1], record].concat()))
+    format!(
+        "0x{}",
+        Transaction::digest(&[&[Transaction::RECORD], record].concat())
+    )
 }
 
 pub(crate) fn options(client_id: String, host: &str, port: u16) -> MqttOptions {

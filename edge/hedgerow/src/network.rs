@@ -167,6 +167,7 @@ impl Plan {
                 checkpoint_interval: self.checkpoint_interval,
                 options: Default::default(),
             },
+            contracts: Default::default(),
         };
         genesis.validate()?;
         Ok(genesis)

@@ -307,6 +307,7 @@ mod tests {
                 checkpoint_interval: 128,
                 options: Default::default(),
             },
+            contracts: Default::default(),
         }
     }
 

@@ -32,6 +32,7 @@ fn genesis() -> Genesis {
             checkpoint_interval: 128,
             options: BTreeMap::new(),
         },
+        contracts: Default::default(),
     }
 }
 

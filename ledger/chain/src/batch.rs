@@ -3,8 +3,8 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use bytes::Bytes;
 use hedgerow_base::{Digest, NodeId, Slot, Time};
 use hedgerow_proofs::Header;
-use hedgerow_records::{Bundle, MAX_TRANSACTIONS, Receipt, Receipts, Rejection};
-use hedgerow_wire::{List, encode_into};
+use hedgerow_records::{Bundle, MAX_TRANSACTIONS, Receipt, Receipts, Rejection, Transaction};
+use hedgerow_wire::{List, encode};
 
 /// A batch that the protocol ordered, exactly as it was given to [`Ledger::execute`](crate::Ledger::execute): whoever
 /// executes all of them from the genesis on has the ledger.
@@ -49,47 +49,99 @@ pub struct Executed {
 pub(crate) struct Split<'a> {
     /// The block's transactions. A request that is not a bundle counts as one.
     pub(crate) transactions: Vec<&'a [u8]>,
-    /// Those that are to be executed.
-    pub(crate) executable: Vec<&'a [u8]>,
-    /// How many transactions each request has; `None` for one that is not a bundle.
-    counts: Vec<Option<usize>>,
+    /// The ledger's own, which are executed first: a contract sees all readings of its block.
+    pub(crate) own: Vec<&'a [u8]>,
+    /// Ethereum's, each with its number in the block.
+    pub(crate) ethereums: Vec<(u32, &'a [u8])>,
+    /// What each of a request's transactions is; `None` for a request that is not a bundle.
+    kinds: Vec<Option<Vec<Kind>>>,
+}
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Own,
+    Ethereums,
+}
+
+/// What became of a block's transactions.
+pub(crate) struct BlockReceipts {
+    /// For each request, of its transactions.
+    pub(crate) of_requests: Vec<Receipts>,
+    /// For each transaction, what the receipts' root is of: Ethereum's encoding for Ethereum's, ours for ours.
+    pub(crate) leaves: Vec<Vec<u8>>,
 }
 
 impl<'a> Split<'a> {
     pub(crate) fn new(requests: &'a [Request]) -> Self {
         let mut split = Self {
             transactions: Vec::new(),
-            executable: Vec::new(),
-            counts: Vec::new(),
+            own: Vec::new(),
+            ethereums: Vec::new(),
+            kinds: Vec::new(),
         };
         for request in requests {
-            let bundle = Bundle::split(&request.operation);
-            split.counts.push(bundle.as_ref().map(Vec::len));
-            match bundle {
-                Some(transactions) => {
-                    split.transactions.extend_from_slice(&transactions);
-                    split.executable.extend(transactions);
-                }
-                None => split.transactions.push(&request.operation),
-            }
+            let Some(transactions) = Bundle::split(&request.operation) else {
+                split.kinds.push(None);
+                split.transactions.push(&request.operation);
+                continue;
+            };
+            let kinds = transactions.into_iter().map(|bytes| split.take(bytes));
+            let kinds = kinds.collect();
+            split.kinds.push(Some(kinds));
         }
         split
     }
 
-    /// The receipts of each request, given those of the executable transactions.
-    pub(crate) fn receipts(&self, executed: Vec<Receipt>) -> Vec<Receipts> {
-        let mut executed = executed.into_iter();
-        let of_request = |count: &Option<usize>| {
-            let receipts = match count {
-                Some(count) => executed.by_ref().take(*count).collect(),
-                None => vec![Receipt::Rejected {
-                    reason: Rejection::NotABundle,
-                }],
+    fn take(&mut self, bytes: &'a [u8]) -> Kind {
+        let index = self.transactions.len() as u32;
+        self.transactions.push(bytes);
+        if Transaction::is_ethereums(bytes) {
+            self.ethereums.push((index, bytes));
+            Kind::Ethereums
+        } else {
+            self.own.push(bytes);
+            Kind::Own
+        }
+    }
+
+    /// The receipts, given those of the ledger's own transactions and of Ethereum's.
+    pub(crate) fn receipts(
+        &self,
+        own: Vec<Receipt>,
+        ethereums: Vec<(Receipt, Option<Vec<u8>>)>,
+    ) -> BlockReceipts {
+        let (mut own, mut ethereums) = (own.into_iter(), ethereums.into_iter());
+        let (mut of_requests, mut leaves) = (Vec::new(), Vec::new());
+        for kinds in &self.kinds {
+            let mut receipts = Vec::new();
+            let mut put = |receipt: Receipt, leaf: Option<Vec<u8>>| {
+                leaves.push(leaf.unwrap_or_else(|| encode(&receipt)));
+                receipts.push(receipt);
             };
+            match kinds {
+                None => {
+                    let reason = Rejection::NotABundle;
+                    put(Receipt::Rejected { reason }, None);
+                }
+                Some(kinds) => {
+                    for kind in kinds {
+                        let next = match kind {
+                            Kind::Own => own.next().map(|receipt| (receipt, None)),
+                            Kind::Ethereums => ethereums.next(),
+                        };
+                        if let Some((receipt, leaf)) = next {
+                            put(receipt, leaf);
+                        }
+                    }
+                }
+            }
             debug_assert!(receipts.len() <= MAX_TRANSACTIONS, "a bundle has no more");
-            Receipts(List::new(receipts).unwrap_or_default())
-        };
-        self.counts.iter().map(of_request).collect()
+            of_requests.push(Receipts(List::new(receipts).unwrap_or_default()));
+        }
+        BlockReceipts {
+            of_requests,
+            leaves,
+        }
     }
 }
 
@@ -101,12 +153,8 @@ pub(crate) fn transactions_root(transactions: &[&[u8]]) -> Digest {
 }
 
 /// The root of the trie of a block's receipts: by the transactions' numbers, the receipts' encodings.
-pub(crate) fn receipts_root(receipts: &[Receipts]) -> Digest {
-    let receipts: Vec<&Receipt> = receipts
-        .iter()
-        .flat_map(|receipts| receipts.0.iter())
-        .collect();
-    Digest(ordered_trie_root_with_encoder(&receipts, encode_into).0)
+pub(crate) fn receipts_root(leaves: &[Vec<u8>]) -> Digest {
+    Digest(ordered_trie_root_with_encoder(leaves, |bytes, out| out.extend_from_slice(bytes)).0)
 }
 
 pub(crate) fn appended(receipts: &[Receipts]) -> u32 {

@@ -27,6 +27,68 @@ pub struct Genesis {
     pub gateways: Vec<Member>,
     /// How the validators order.
     pub ordering: Ordering,
+    /// What contracts may take, and who owns what at the beginning.
+    #[serde(default)]
+    pub contracts: ContractRules,
+}
+
+/// How contracts are executed. Everything has a default.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, BorshSerialize, BorshDeserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ContractRules {
+    /// How much gas a block has; what does not fit waits for another one. 100,000,000 by default.
+    pub gas_limit: u64,
+    /// What a unit of gas costs, in wei; 0 by default.
+    pub gas_price: u64,
+    /// Who gets what gas costs: an address. Nobody's by default.
+    pub beneficiary: AccountAddress,
+    /// Who owns how many gwei (10^9 wei) in the genesis block.
+    pub accounts: BTreeMap<AccountAddress, u64>,
+}
+
+impl Default for ContractRules {
+    fn default() -> Self {
+        Self {
+            gas_limit: 100_000_000,
+            gas_price: 0,
+            beneficiary: AccountAddress([0; 20]),
+            accounts: BTreeMap::new(),
+        }
+    }
+}
+
+/// An Ethereum address; in JSON 40 hexadecimal digits, after `0x` or not.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    BorshSerialize,
+    BorshDeserialize,
+    Deserialize,
+)]
+#[serde(try_from = "String")]
+pub struct AccountAddress(pub [u8; 20]);
+
+impl TryFrom<String> for AccountAddress {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let digits = text.strip_prefix("0x").unwrap_or(&text);
+        let mut address = [0; 20];
+        hex::decode_to_slice(digits, &mut address)
+            .map_err(|_| format!("`{text}` is not an address: give 40 hexadecimal digits"))?;
+        Ok(Self(address))
+    }
+}
+
+impl Serialize for AccountAddress {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&format!("0x{}", hex::encode(self.0)))
+    }
 }
 
 /// A member of the network.
@@ -175,6 +237,13 @@ impl Genesis {
                 "ordering.checkpoint_interval",
                 problem,
                 "use 1 to 1048576; 128 is usual",
+            );
+        }
+        if !(1 << 24..=1 << 40).contains(&self.contracts.gas_limit) {
+            return wrong(
+                "contracts.gas_limit",
+                format!("{} is not a block's gas", self.contracts.gas_limit),
+                "use 16777216 (what one transaction may have) to 2^40; 100000000 is usual",
             );
         }
         self.validate_members()

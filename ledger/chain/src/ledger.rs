@@ -3,21 +3,24 @@ use std::collections::VecDeque;
 use borsh::{BorshDeserialize, BorshSerialize};
 use hedgerow_base::{Digest, Height, Slot, Time};
 use hedgerow_crypto::VerifyingKey;
+use hedgerow_evm::Contracts;
 use hedgerow_kv::{KvStore, StoreError};
 use hedgerow_merkle::{NodeAddress, ProveError, Range};
-use hedgerow_proofs::{Certificate, Header, MAX_HEADER, TrustRoot, layout::STREAMS_ADDRESS};
-use hedgerow_state::{Account, LoadError, State, View, Writes};
+use hedgerow_proofs::{Certificate, Header, MAX_HEADER, TrustRoot};
+use hedgerow_state::{LoadError, State, View, Writes};
 use hedgerow_streams::{BlockContext, Network, Streams};
-use hedgerow_wire::{Blob, List, decode, encode};
+use hedgerow_wire::{Blob, decode, encode};
 
 use crate::{
     Batch, Executed, Genesis, GenesisError, Request,
     batch::{Split, appended, receipts_root, transactions_root},
+    contracts::{self, Place},
+    first_block::begin,
     prove::{Certified, HistoryNodes},
     tables::{BATCHES, BLOCKS, HISTORY, META, RECEIPTS},
 };
 
-const META_GENESIS: &[u8] = b"genesis";
+pub(crate) const META_GENESIS: &[u8] = b"genesis";
 const META_HEAD: &[u8] = b"head";
 const META_SLOT: &[u8] = b"slot";
 pub(crate) const META_CERTIFICATE: &[u8] = b"certificate";
@@ -102,52 +105,12 @@ pub struct Ledger<S> {
     trust: TrustRoot,
     digest: Digest,
     streams: Streams,
+    contracts: Contracts,
     pub(crate) stable: Tip,
     pub(crate) layers: Vec<Layer>,
     /// Stable blocks above the certified one, the newest last.
     pub(crate) recent: VecDeque<(Height, Digest, State)>,
     pub(crate) certified: Option<Certified>,
-}
-
-impl Genesis {
-    /// The genesis block's header and the state after it.
-    fn block(&self) -> (Header, State) {
-        let mut state = State::default();
-        state.set_account(
-            &STREAMS_ADDRESS,
-            Account {
-                nonce: 1,
-                ..Account::default()
-            },
-        );
-        let header = Header {
-            parent: Digest::ZERO,
-            height: Height::ZERO,
-            slot: Slot::ZERO,
-            time: self.time,
-            state_root: Digest(state.root().0),
-            transactions_root: transactions_root(&[]),
-            receipts_root: receipts_root(&[]),
-            history_root: Range::new().root(),
-            genesis: self.digest(),
-        };
-        (header, state)
-    }
-
-    /// What a verifier must know of the network.
-    ///
-    /// # Errors
-    /// When the genesis has too many validators, which [`Genesis::validate`] excludes.
-    pub fn trust_root(&self) -> Result<TrustRoot, GenesisError> {
-        self.validate()?;
-        let keys: Vec<_> = self.validators.iter().map(|member| member.key).collect();
-        let validators = List::new(keys).unwrap_or_default();
-        Ok(TrustRoot {
-            network: self.network,
-            genesis: self.block().0.hash(),
-            validators,
-        })
-    }
 }
 
 pub(crate) fn key(number: u64) -> [u8; 8] {
@@ -190,6 +153,7 @@ impl<S: KvStore> Ledger<S> {
             members: members.collect(),
             first_epoch: genesis.first_epoch(),
         });
+        let contracts = Contracts::new(contracts::rules(&genesis));
         let recent = VecDeque::from([(stable.header.height, stable.hash, stable.state.clone())]);
         let certificate = store.get(META, META_CERTIFICATE)?;
         let (layers, certified) = (Vec::new(), None);
@@ -199,6 +163,7 @@ impl<S: KvStore> Ledger<S> {
             trust,
             digest,
             streams,
+            contracts,
             stable,
             layers,
             recent,
@@ -302,10 +267,23 @@ impl<S: KvStore> Ledger<S> {
             slot,
         };
         let view = View::new(&self.store, self.layers.iter().map(|layer| &layer.writes));
-        let executed =
-            self.streams
-                .execute(block, &split.executable, &view, &mut state, &mut writes)?;
-        let receipts = split.receipts(executed);
+        let own = self
+            .streams
+            .execute(block, &split.own, &view, &mut state, &mut writes)?;
+        let place = Place {
+            height,
+            time: block_time,
+            parent: parent_hash,
+        };
+        let ran = contracts::run(
+            &mut self.contracts,
+            place,
+            &split.ethereums,
+            &view,
+            &mut state,
+            &mut writes,
+        )?;
+        let receipts = split.receipts(own, ran.receipts);
 
         let header = Header {
             parent: parent_hash,
@@ -314,12 +292,16 @@ impl<S: KvStore> Ledger<S> {
             time: block_time,
             state_root: Digest(state.root().0),
             transactions_root: transactions_root(&split.transactions),
-            receipts_root: receipts_root(&receipts),
+            receipts_root: receipts_root(&receipts.leaves),
+            logs_bloom: ran.logs_bloom,
+            gas_limit: self.contracts.rules().gas_limit,
+            gas_used: ran.gas_used,
             history_root,
             genesis: self.digest,
         };
         let encoded = header.encode();
         let hash = Header::hash_encoded(&encoded);
+        let receipts = receipts.of_requests;
         let (transactions, readings) = (split.transactions.len() as u32, appended(&receipts));
         state.take_writes(&mut writes);
         append_header(&mut history, hash, &mut writes);
@@ -514,14 +496,14 @@ pub(crate) fn damaged(table: &str) -> StoreError {
     ))
 }
 
-fn append_header(history: &mut Range, hash: Digest, writes: &mut Writes) {
+pub(crate) fn append_header(history: &mut Range, hash: Digest, writes: &mut Writes) {
     let leaf = hedgerow_merkle::leaf_hash(hash.as_ref());
     history.append(leaf, |address: NodeAddress, hash| {
         writes.put(HISTORY, key(address.position()), hash.0)
     });
 }
 
-fn write_block(
+pub(crate) fn write_block(
     writes: &mut Writes,
     height: Height,
     header: Vec<u8>,
@@ -545,17 +527,6 @@ fn write_block(
 fn write_batch(writes: &mut Writes, batch: &Batch) {
     writes.put(BATCHES, key(batch.slot.0), encode(batch));
     writes.put(META, META_SLOT, key(batch.slot.0));
-}
-
-fn begin<S: KvStore>(store: &mut S, genesis: &Genesis, digest: Digest) -> Result<(), StoreError> {
-    let (header, mut state) = genesis.block();
-    let mut writes = Writes::default();
-    state.take_writes(&mut writes);
-    append_header(&mut Range::new(), header.hash(), &mut writes);
-    write_block(&mut writes, Height::ZERO, header.encode(), 0, 0);
-    writes.put(META, META_GENESIS, digest.0);
-    store.commit(writes.into_batch())?;
-    store.sync()
 }
 
 fn load<S: KvStore>(store: &S) -> Result<Tip, OpenError> {

@@ -16,7 +16,9 @@
 mod answer;
 mod attestations;
 mod batch;
+mod contracts;
 mod epochs;
+mod first_block;
 mod genesis;
 mod ledger;
 mod prove;
@@ -26,10 +28,13 @@ mod tables;
 
 pub use attestations::{Attestations, MAX_KEPT, Refused};
 pub use batch::{Batch, Executed, Request};
+pub use contracts::ContractReceipt;
 pub use hedgerow_streams::{Epoch, MAX_OPEN_VOTES};
 
 pub use epochs::MAX_PROPOSALS;
-pub use genesis::{Genesis, GenesisError, Member, OptionValue, Ordering, Seat};
+pub use genesis::{
+    AccountAddress, ContractRules, Genesis, GenesisError, Member, OptionValue, Ordering, Seat,
+};
 pub use ledger::{Head, Ledger, OpenError};
 pub use prove::{HistoryNodes, Proved};
 pub use query::{

@@ -8,13 +8,26 @@ pub(crate) const BATCHES: Table = "batches";
 pub(crate) const HISTORY: Table = "history";
 /// Height (8 bytes, big-endian) → the receipts of each of the block's requests.
 pub(crate) const RECEIPTS: Table = "receipts";
+/// Hash of an Ethereum transaction that was executed → the block's height, its number in the block.
+pub(crate) const TRANSACTIONS: Table = "transactions";
+/// Height (8 bytes, big-endian) → [`ContractReceipt`](crate::ContractReceipt)s; absent where the block has none.
+pub(crate) const CONTRACT_RECEIPTS: Table = "contract_receipts";
 /// A few single values.
 pub(crate) const META: Table = "meta";
 
 /// Every table that a ledger uses.
 pub fn tables() -> impl Iterator<Item = Table> {
-    [BLOCKS, BATCHES, RECEIPTS, HISTORY, META]
-        .into_iter()
-        .chain(hedgerow_state::TABLES)
-        .chain(hedgerow_streams::TABLES)
+    [
+        BLOCKS,
+        BATCHES,
+        RECEIPTS,
+        TRANSACTIONS,
+        CONTRACT_RECEIPTS,
+        HISTORY,
+        META,
+    ]
+    .into_iter()
+    .chain(hedgerow_state::TABLES)
+    .chain(hedgerow_streams::TABLES)
+    .chain(hedgerow_evm::TABLES)
 }

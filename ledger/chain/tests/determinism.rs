@@ -360,8 +360,8 @@ fn golden_headers() {
     assert_eq!(
         [genesis_hash, ledger.head().hash.to_hex()],
         [
-            "ae179f46ef8a3d787fa5d9e144b4120811c66c1980575fb04b260c737ed705f7",
-            "f53feeeac1c9f3fe1ec3e98c34bbde5d201bb37e64d7d2bb4ac50dcdbf66fefa"
+            "c8af344e7bb093ce938cde9726e945065305725d6107c3ee71ef9968e2b308c6",
+            "2091be0cffec938b0e1ed056ec11c70e66fd61aa85ac4b058f03ad79b9831815"
         ]
     );
 }

@@ -417,6 +417,6 @@ fn golden_proof() {
     let digest = hedgerow_records::Transaction::digest(&example().0);
     assert_eq!(
         digest.to_hex(),
-        "f58ae86bd7f57c69d4b30d41808742df8535ccee4f957e8b8b19d9ca9cfd2388"
+        "b0db2353f7325890bbc78b050539b1df00310efb51f3d0a7a683f18c3b6569a1"
     );
 }

@@ -1,6 +1,6 @@
 use alloc::vec::Vec;
 
-use alloy_primitives::{B256, b256, keccak256};
+use alloy_primitives::{B256, Bloom, b256, keccak256};
 use alloy_rlp::Encodable;
 use hedgerow_base::{Digest, Height, Slot};
 
@@ -17,7 +17,15 @@ const NO_WITHDRAWALS: B256 =
     b256!("56e81f171bcc55a6ff8345e692c0f86e5b48e01b996cadc001622fb5e363b421");
 /// SHA-256 of nothing: a block without requests of the execution layer (EIP-7685).
 const NO_REQUESTS: B256 = b256!("e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
-const GAS_LIMIT: u64 = 30_000_000;
+
+/// The number with these big-endian bytes, at most eight.
+fn number(content: &[u8]) -> Option<u64> {
+    let mut bytes = [0; 8];
+    bytes
+        .get_mut(8_usize.checked_sub(content.len())?..)?
+        .copy_from_slice(content);
+    Some(u64::from_be_bytes(bytes))
+}
 
 /// What a block commits to. Encoded as Ethereum's header of the Prague fork (21 fields, RLP), so that its tools read
 /// it; what this ledger has no use for has the value that Ethereum defines for "nothing".
@@ -40,6 +48,12 @@ pub struct Header {
     pub transactions_root: Digest,
     /// The root of the trie of the transactions' receipts, by their number.
     pub receipts_root: Digest,
+    /// Ethereum's Bloom filter over the addresses and topics that the block's contracts logged.
+    pub logs_bloom: Bloom,
+    /// How much gas the block's contracts may have taken.
+    pub gas_limit: u64,
+    /// How much they took.
+    pub gas_used: u64,
     /// The root of the Merkle mountain range whose leaves are the hashes of all earlier headers.
     pub history_root: Digest,
     /// The genesis' digest.
@@ -63,11 +77,11 @@ impl Header {
             &self.state_root.0,
             &self.transactions_root.0,
             &self.receipts_root.0,
-            &[0_u8; 256],
+            &self.logs_bloom.0.0,
             &0_u64,
             &self.height.0,
-            &GAS_LIMIT,
-            &0_u64,
+            &self.gas_limit,
+            &self.gas_used,
             &(self.time / 1000),
             &extra.as_slice(),
             &[0_u8; 32],
@@ -127,11 +141,11 @@ impl Header {
             state_root,
             transactions_root,
             receipts_root,
-            _,
+            logs_bloom,
             _,
             height,
-            _,
-            _,
+            gas_limit,
+            gas_used,
             _,
             extra,
             ..,
@@ -140,19 +154,18 @@ impl Header {
         let (slot, extra) = extra.split_first_chunk()?;
         let (time, extra) = extra.split_first_chunk()?;
         let (history_root, extra) = extra.split_first_chunk()?;
-        let mut number = [0; 8];
-        number
-            .get_mut(8_usize.checked_sub(height.content.len())?..)?
-            .copy_from_slice(height.content);
         let digest = |bytes: &[u8]| Some(Digest(bytes.try_into().ok()?));
         Some(Self {
             parent: digest(parent.content)?,
-            height: Height(u64::from_be_bytes(number)),
+            height: Height(number(height.content)?),
             slot: Slot(u64::from_be_bytes(*slot)),
             time: u64::from_be_bytes(*time),
             state_root: digest(state_root.content)?,
             transactions_root: digest(transactions_root.content)?,
             receipts_root: digest(receipts_root.content)?,
+            logs_bloom: Bloom::try_from(logs_bloom.content).ok()?,
+            gas_limit: number(gas_limit.content)?,
+            gas_used: number(gas_used.content)?,
             history_root: Digest(*history_root),
             genesis: digest(extra)?,
         })

@@ -33,7 +33,7 @@ pub use device::{
     Algorithm, BadPublicKey, DeviceId, DevicePublicKey, ParseDeviceIdError, StreamId,
 };
 pub use name::{BadName, Name, StreamName};
-pub use receipt::{Receipt, Receipts, Rejection};
+pub use receipt::{MAX_REASON, Receipt, Receipts, Rejection};
 pub use record::{
     ContentType, MAX_PAYLOAD, MAX_READINGS, Payload, RECORD_DOMAIN, Reading, Record, SignedRecord,
 };

@@ -1,8 +1,11 @@
 use borsh::{BorshDeserialize, BorshSerialize};
 use hedgerow_base::{Digest, Height, NodeId};
-use hedgerow_wire::{DecodeError, List, decode, encode};
+use hedgerow_wire::{DecodeError, List, Text, decode, encode};
 
 use crate::{Algorithm, DeviceId, MAX_TRANSACTIONS, Name, ProtocolName, StreamId};
+
+/// How many bytes the reason may have for which a transaction is not executed.
+pub const MAX_REASON: usize = 192;
 
 /// What became of a transaction.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
@@ -43,6 +46,15 @@ pub enum Receipt {
         needed: u32,
         /// The number of the epoch that this vote began; `None` while votes are missing.
         began: Option<u64>,
+    },
+    /// The contract, or the transfer, was executed. What it logged is in the block's receipts.
+    Executed {
+        /// The block that executed it.
+        height: Height,
+        /// Whether its changes hold: it was not reverted, and not stopped.
+        success: bool,
+        /// How much gas it took.
+        gas_used: u64,
     },
 }
 
@@ -171,6 +183,9 @@ pub enum Rejection {
         /// How many are allowed.
         max: u32,
     },
+    /// One of Ethereum's transactions that can't be executed, in the words that Ethereum's tools know.
+    #[error("{0}")]
+    NotExecutable(Text<MAX_REASON>),
 }
 
 /// The receipts of a bundle's transactions, in their order. It is the reply to the bundle's request. A request that is
@@ -180,7 +195,7 @@ pub struct Receipts(pub List<Receipt, MAX_TRANSACTIONS>);
 
 impl Receipts {
     /// How many bytes they may have when encoded.
-    pub const MAX_BYTES: usize = 4 + MAX_TRANSACTIONS * 128;
+    pub const MAX_BYTES: usize = 4 + MAX_TRANSACTIONS * (MAX_REASON + 16);
 
     /// The receipts that `bytes`, all of them, encode.
     ///

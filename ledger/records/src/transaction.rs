@@ -16,18 +16,33 @@ pub const MAX_TRANSACTIONS: usize = 1024;
 /// How many bytes a bundle may have when encoded: 2 MiB.
 pub const MAX_BUNDLE: usize = 1 << 21;
 
-/// One thing that the ledger is asked to do. A gateway carries it and never changes it.
+/// One thing that the ledger is asked to do, of its own kinds. A gateway carries it and never changes it.
+///
+/// Beside these the ledger takes Ethereum's transactions, as they are. The first byte tells which it is (EIP-2718): these
+/// here have types at the upper end of that standard's range, where Ethereum has none.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[borsh(use_discriminant = true)]
+#[repr(u8)]
 pub enum Transaction {
-    /// Make a device known. First byte 0.
-    Register(SignedRegistration),
-    /// Keep a device's readings. First byte 1.
-    Record(SignedRecord),
-    /// Count a validator's vote for another ordering protocol. First byte 2.
-    Vote(SignedVote),
+    /// Make a device known. First byte 0x70.
+    Register(SignedRegistration) = 0x70,
+    /// Keep a device's readings. First byte 0x71.
+    Record(SignedRecord) = Self::RECORD,
+    /// Count a validator's vote for another ordering protocol. First byte 0x72.
+    Vote(SignedVote) = 0x72,
 }
 
 impl Transaction {
+    /// The first byte of a record's transaction; what follows it is the [`SignedRecord`].
+    pub const RECORD: u8 = 0x71;
+
+    /// Whether bytes are to be taken for one of Ethereum's transactions: of a type that it has, 1 to 4, or a legacy one, which
+    /// begins as a list of RLP does. Whether they are one is another question.
+    #[must_use]
+    pub const fn is_ethereums(bytes: &[u8]) -> bool {
+        matches!(bytes, [0x01..=0x04 | 0xc0..=0xff, ..])
+    }
+
     /// The transaction that `bytes`, all of them, encode; no signature is verified.
     ///
     /// # Errors

@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn a_vote_is_the_transaction_2_and_the_longest_one_fits() {
+    fn a_vote_is_the_transaction_0x72_and_the_longest_one_fits() {
         let key = SigningKey::from_seed([1; 32]);
         let longest = vote(&"n".repeat(32));
         assert_eq!(encode(&longest).len(), 81);
@@ -239,7 +239,7 @@ mod tests {
             assert_eq!(signed.vote(), Ok(vote));
             let transaction = Transaction::Vote(signed);
             let bytes = transaction.to_bytes();
-            assert_eq!(bytes[0], 2);
+            assert_eq!(bytes[0], 0x72);
             assert_eq!(Transaction::from_bytes(&bytes), Ok(transaction));
         }
     }
@@ -261,7 +261,7 @@ mod tests {
         let length = (expected.len() as u32).to_le_bytes();
         assert_eq!(
             Transaction::Vote(signed.clone()).to_bytes(),
-            [&[2][..], &length, &expected, &signed.signature].concat()
+            [&[0x72][..], &length, &expected, &signed.signature].concat()
         );
     }
 

@@ -206,7 +206,7 @@ fn paths() -> Value {
         "/records/{id}": get(operation("getRecord", "records", "What became of a record or transaction that was handed in here lately",
             vec![id], &[(200, json_answer("what is known", "Outcome"))],
             &[BAD, MISSING, (501, "this node takes no records")])),
-        "/transactions": {"post": post("postTransaction", "Hand in a transaction: a registration, a record or a vote", "a Transaction in its Borsh encoding")},
+        "/transactions": {"post": post("postTransaction", "Hand in a transaction: a registration, a record, a vote, or a signed one of Ethereum's", "a Transaction in its Borsh encoding, or one of Ethereum's in that of EIP-2718")},
         "/streams": get(operation("listStreams", "ledger", "The streams in the order of their names", page("streams"),
             &[(200, json_answer("a page", "Streams"))], &[BAD, STALLED])),
         "/streams/{device}/{stream}": get(operation("getStream", "ledger", "A stream", stream_path(),

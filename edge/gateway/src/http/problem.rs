@@ -64,7 +64,8 @@ impl Problem {
             | Rejection::WrongEpoch { .. }
             | Rejection::EpochJustBegan { .. }
             | Rejection::OrdersAlready { .. }
-            | Rejection::TooManyVotes { .. } => StatusCode::CONFLICT,
+            | Rejection::TooManyVotes { .. }
+            | Rejection::NotExecutable(_) => StatusCode::CONFLICT,
         };
         Self::new(status, rejection_code(rejection), rejection.to_string())
     }
@@ -99,6 +100,7 @@ impl From<DoorError> for Problem {
             DoorError::WrongNetwork { .. } => (StatusCode::BAD_REQUEST, "wrong-network"),
             DoorError::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "too-large"),
             DoorError::OtherDevice { .. } => (StatusCode::FORBIDDEN, "other-device"),
+            DoorError::NotExecutable(_) => (StatusCode::BAD_REQUEST, "not-executable"),
             DoorError::Spool(error) => return error.clone().into(),
         };
         Self::new(status, code, error.to_string())

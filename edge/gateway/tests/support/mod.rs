@@ -69,6 +69,7 @@ pub fn genesis() -> Genesis {
             checkpoint_interval: 128,
             options: Default::default(),
         },
+        contracts: Default::default(),
     }
 }
 

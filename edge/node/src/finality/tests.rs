@@ -33,6 +33,7 @@ impl Network {
                 checkpoint_interval: 128,
                 options: Default::default(),
             },
+            contracts: Default::default(),
         };
         let mut ledger = Ledger::open(MemoryStore::new(), genesis).unwrap();
         let mut headers = vec![ledger.head().header];

@@ -64,7 +64,7 @@ pub fn record_on(network: u64, key: &DeviceKey, stream: &str, readings: &[(u64, 
             .push(reading(*sequence, time, "text/plain", payload.as_bytes()).unwrap())
             .unwrap();
     }
-    [&[1], &record.sign(key).unwrap()[..]].concat()
+    [&[Transaction::RECORD], &record.sign(key).unwrap()[..]].concat()
 }
 
 pub fn record(key: &DeviceKey, stream: &str, readings: &[(u64, &str)]) -> Vec<u8> {
