@@ -123,7 +123,11 @@ fn one_reading(key: &DeviceKey, sequence: u64) -> Vec<u8> {
     )
     .expect("small");
     record.push(content).expect("small");
-    [&[1], &record.sign(key).expect("its own key")[..]].concat()
+    [
+        &[Transaction::RECORD],
+        &record.sign(key).expect("its own key")[..],
+    ]
+    .concat()
 }
 
 fn checks(bundle: &[u8]) -> Vec<SignatureCheck> {

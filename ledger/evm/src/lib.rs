@@ -1,4 +1,4 @@
-//! Contracts: Ethereum's transactions, executed by [revm](revm) over the ledger's state.
+//! Contracts: Ethereum's transactions, executed by [revm] over the ledger's state.
 //!
 //! [`Contracts::execute`] is what a block's Ethereum transactions do, a pure function of the state before and the block,
 //! as [`SPEC`] has it. [`Contracts::call`] asks a contract something without changing anything (`eth_call`).
