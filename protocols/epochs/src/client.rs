@@ -39,8 +39,8 @@ pub struct Client {
 }
 
 impl Client {
-    /// A client. Its first number comes from the clock that it is first stepped with, which must not have run backwards
-    /// since an earlier life.
+    /// A client. Its first number comes from the clock that it is first stepped with, which must be a millisecond
+    /// later than all that an earlier life saw.
     ///
     /// # Errors
     /// When a bound of the configuration does not hold.

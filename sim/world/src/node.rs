@@ -137,6 +137,7 @@ impl<S: Subject> Node<S> {
     /// Kills it; gives how many requests its user now waits for in vain.
     pub(crate) fn crash(&mut self) -> usize {
         self.machine = None;
+        self.clock.end_life();
         self.inbox.clear();
         self.told.clear();
         self.awake = false;
