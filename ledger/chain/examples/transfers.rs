@@ -8,8 +8,8 @@ mod accounts;
 #[path = "../tests/common/mod.rs"]
 mod common;
 
-#[path = "../../state/examples/resident/mod.rs"]
-mod resident;
+#[path = "../../state/examples/measure/mod.rs"]
+mod measure;
 
 use std::time::{Duration, Instant};
 
@@ -26,13 +26,6 @@ const BLOCKS: u64 = 20;
 
 #[expect(clippy::disallowed_methods, reason = "it measures time")]
 fn main() {
-    let mut sizes: Vec<u64> = std::env::args()
-        .skip(1)
-        .map(|text| text.parse().expect("a number of accounts"))
-        .collect();
-    if sizes.is_empty() {
-        sizes = vec![1_000, 100_000, 1_000_000];
-    }
     let signers: Vec<_> = (0..SENDERS)
         .map(|number| Signer::new(number as u8))
         .collect();
@@ -66,7 +59,7 @@ fn main() {
         each(admitting)
     );
     println!("  accounts  us/transfer  ms/block of {TRANSFERS}  resident MiB");
-    for size in sizes {
+    for size in measure::sizes() {
         let mut genesis = genesis();
         let others = (0..size).map(|number| (AccountAddress(address(number).0.0), 1));
         let rich = signers
@@ -88,7 +81,7 @@ fn main() {
             "{size:>10}  {:>11.1}  {:>17.1}  {:>12}",
             each(took),
             took.as_secs_f64() * 1e3 / BLOCKS as f64,
-            resident::mib(),
+            measure::resident_mib(),
         );
     }
 }

@@ -79,11 +79,10 @@ pub(crate) fn run<S: KvStore>(
         Transaction::admit(bytes, chain).map(|transaction| (*index, transaction))
     });
     let looked_at: Vec<_> = looked_at.collect();
-    let admitted: Vec<_> = looked_at
+    let admitted = looked_at
         .iter()
         .flatten()
-        .map(|(_, transaction)| transaction.clone())
-        .collect();
+        .map(|(_, transaction)| transaction);
     let block = Block {
         height: place.height.0,
         time: place.time,
@@ -91,7 +90,7 @@ pub(crate) fn run<S: KvStore>(
     };
     let earlier = Earlier { view };
     let mut results = contracts
-        .execute(block, &admitted, &earlier, view, state, writes)?
+        .execute(block, admitted, &earlier, view, state, writes)?
         .into_iter();
     let (mut ran, mut kept) = (Ran::default(), Vec::new());
     for one in looked_at {

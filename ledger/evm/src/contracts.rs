@@ -139,10 +139,10 @@ impl Contracts {
     ///
     /// # Errors
     /// Only when the store fails: no transaction can make it.
-    pub fn execute<S: KvStore + ?Sized>(
+    pub fn execute<'t, S: KvStore + ?Sized>(
         &mut self,
         block: Block,
-        transactions: &[Transaction],
+        transactions: impl IntoIterator<Item = &'t Transaction>,
         ancestors: &dyn Ancestors,
         view: &View<'_, S>,
         state: &mut State,
@@ -157,7 +157,7 @@ impl Contracts {
             deployed: std::collections::BTreeMap::new(),
         };
         let mut evm = machine(&rules, block, &mut database);
-        let (mut results, mut used) = (Vec::with_capacity(transactions.len()), 0_u64);
+        let (mut results, mut used) = (Vec::new(), 0_u64);
         for transaction in transactions {
             let result = execute_one(&mut evm, &rules, transaction, used)?;
             if let Ok(executed) = &result {

@@ -2,7 +2,7 @@
 //!
 //!     cargo run --release -p hedgerow-state --example root [ACCOUNTS ...]
 
-mod resident;
+mod measure;
 
 use std::time::{Duration, Instant};
 
@@ -14,15 +14,8 @@ const BLOCKS: u64 = 50;
 
 #[expect(clippy::disallowed_methods, reason = "it measures time")]
 fn main() {
-    let mut sizes: Vec<u64> = std::env::args()
-        .skip(1)
-        .map(|text| text.parse().expect("a number of accounts"))
-        .collect();
-    if sizes.is_empty() {
-        sizes = vec![1_000, 100_000, 1_000_000];
-    }
     println!("  accounts  us/changed account  resident MiB");
-    for accounts in sizes {
+    for accounts in measure::sizes() {
         let mut state = State::default();
         for number in 0..accounts {
             state.set_account(&address(number), account(number));
@@ -44,7 +37,10 @@ fn main() {
             assert_ne!(root, before.clone().root());
         }
         let each = took.as_secs_f64() * 1e6 / (BLOCKS * CHANGED) as f64;
-        println!("{accounts:>10}  {each:>18.1}  {:>12}", resident::mib());
+        println!(
+            "{accounts:>10}  {each:>18.1}  {:>12}",
+            measure::resident_mib()
+        );
     }
 }
 
