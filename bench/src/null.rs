@@ -151,7 +151,7 @@ pub(crate) fn run(options: &Options, request: usize, reply: usize) -> Result<Row
     let consensus: Consensus = options.protocol.parse()?;
     let machines = options.clients.clamp(1, CLIENT_MACHINES);
     let mut members = Members::new(options.replicas, machines)?;
-    let folder = tempfile::tempdir().context("a folder for the replicas' logs")?;
+    let folder = tempfile::tempdir().context("a folder for the logs")?;
     let timeouts = OrderingConfig {
         request_timeout_ms: options.request_timeout_ms,
         max_timeout_ms: options.request_timeout_ms * 4,
@@ -167,6 +167,11 @@ pub(crate) fn run(options: &Options, request: usize, reply: usize) -> Result<Row
         let setup = Setup {
             keyring: seat.keyring,
             role,
+            log: match options.durability {
+                Durability::Fsync => Some(folder.path().join(id.0.to_string())),
+                Durability::None => None,
+            },
+            durability: LogDurability::Group,
             host,
             transport: seat.transport,
             inbox: seat.inbox,
@@ -182,11 +187,6 @@ pub(crate) fn run(options: &Options, request: usize, reply: usize) -> Result<Row
     };
     for id in 0..options.replicas {
         let role = Role::Replica {
-            log: match options.durability {
-                Durability::Fsync => Some(folder.path().join(format!("replica-{id}"))),
-                Durability::None => None,
-            },
-            durability: LogDurability::Group,
             executed: Slot::ZERO,
             state: Digest::default(),
         };

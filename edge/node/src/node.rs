@@ -5,7 +5,7 @@ use std::{
     thread::JoinHandle,
 };
 
-use hedgerow_base::{Digest, NodeId, Slot};
+use hedgerow_base::NodeId;
 use hedgerow_chain::{Genesis, GenesisError, Ledger, OpenError, Seat};
 use hedgerow_driver::{Clock, DriverError};
 use hedgerow_gateway::{
@@ -174,12 +174,14 @@ impl Node {
         let (host, role): (Box<dyn ordering::Host>, Role) = match &ledger {
             Some(ledger) => {
                 let head = ledger.lock().head();
-                let had = (head.slot, head.hash);
                 let link = link.clone();
                 let told = move |blocks| link.executed(blocks);
                 (
                     Box::new(Executor::new(ledger.clone(), told)),
-                    replica(config, had),
+                    Role::Replica {
+                        executed: head.slot,
+                        state: head.hash,
+                    },
                 )
             }
             None => (Box::new(invocations.clone()), Role::Client),
@@ -188,6 +190,11 @@ impl Node {
             keyring,
             role,
             host,
+            log: Some(config.data.join("journal")),
+            durability: match config.storage.durability {
+                Durability::Fsync => LogDurability::Group,
+                Durability::None => LogDurability::Volatile,
+            },
             transport: transport.clone(),
             inbox,
             agreed: Agreed {
@@ -323,18 +330,6 @@ fn open_ledger(config: &NodeConfig, genesis: &Genesis) -> Result<Shared<DiskStor
     };
     let store = DiskStore::open(config.data.join("ledger"), options)?;
     Ok(Shared::new(Ledger::open(store, genesis.clone())?))
-}
-
-fn replica(config: &NodeConfig, (executed, state): (Slot, Digest)) -> Role {
-    Role::Replica {
-        log: Some(config.data.join("journal")),
-        durability: match config.storage.durability {
-            Durability::Fsync => LogDurability::Group,
-            Durability::None => LogDurability::Volatile,
-        },
-        executed,
-        state,
-    }
 }
 
 fn transport_config(

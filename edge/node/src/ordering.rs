@@ -1,6 +1,9 @@
 //! The participant that orders: any protocol, which the members can change while it runs.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use hedgerow_base::{Digest, Lsn, Slot};
 use hedgerow_crypto::Keyring;
@@ -95,10 +98,6 @@ impl Application<Epochs> for Hosted {
 pub enum Role {
     /// A replica.
     Replica {
-        /// The folder of its log. `None` keeps no log at all: for measurements.
-        log: Option<PathBuf>,
-        /// When its log counts as durable.
-        durability: Durability,
         /// The last slot that its application has executed and kept.
         executed: Slot,
         /// Its state after that slot.
@@ -123,6 +122,10 @@ pub struct Setup {
     pub keyring: Arc<Keyring>,
     /// What it takes part as.
     pub role: Role,
+    /// The folder of its log. `None` keeps no log at all: for measurements.
+    pub log: Option<PathBuf>,
+    /// When its log counts as durable.
+    pub durability: Durability,
     /// Who hears its events.
     pub host: Box<dyn Host>,
     /// Its sessions.
@@ -201,31 +204,23 @@ pub fn start(
     exited: impl FnOnce() + Send + 'static,
 ) -> Result<Running, OrderingError> {
     let config = config(&setup);
-    let (journal, records) = open_log(&setup.role)?;
+    let (journal, records) = open_log(setup.log.as_deref(), setup.durability)?;
     let last = journal.as_ref().map_or(Lsn::ZERO, Journal::last);
-    let keyring = setup.keyring.clone();
+    let (keyring, clock) = (setup.keyring.clone(), Clock::new());
     let refused = |error: &dyn std::fmt::Display| OrderingError::Recover(error.to_string());
     let machine: Box<dyn Machine<Epochs>> = match &setup.role {
-        Role::Replica {
-            executed, state, ..
-        } => {
+        Role::Replica { executed, state } => {
             let had = (*executed, *state);
             let replica = Replica::recover(config, keyring.clone(), records, last, had);
             Box::new(replica.map_err(|error| refused(&error))?)
         }
         Role::Client => {
-            let client = Client::new(config, keyring.clone());
+            let client = Client::recover(config, keyring.clone(), records, clock.now());
             Box::new(client.map_err(|error| refused(&error))?)
         }
     };
-    let persistence = match (journal, &setup.role) {
-        (
-            Some(journal),
-            Role::Replica {
-                durability: Durability::Volatile,
-                ..
-            },
-        ) => Persistence::Lane(Box::new(journal)),
+    let persistence = match (journal, setup.durability) {
+        (Some(journal), Durability::Volatile) => Persistence::Lane(Box::new(journal)),
         (Some(journal), _) => Persistence::Thread(Box::new(journal)),
         (None, _) => Persistence::None,
     };
@@ -240,7 +235,7 @@ pub fn start(
         transport: setup.transport,
         mailbox: setup.inbox.mailbox,
         bell: setup.inbox.bell,
-        clock: Clock::new(),
+        clock,
         options: Options::new(setup.keyring.roster(), CHANNEL),
     };
     let driver = Driver::start(parts, Box::new(exited))?;
@@ -283,18 +278,16 @@ fn config(setup: &Setup) -> Config {
 /// A log's records with their positions, in order.
 type Records = Vec<(Lsn, Record)>;
 
-/// Opens a replica's log and reads its records.
-fn open_log(role: &Role) -> Result<(Option<Journal>, Records), OrderingError> {
-    let Role::Replica {
-        log: Some(dir),
-        durability,
-        ..
-    } = role
-    else {
+/// Opens a participant's log and reads its records.
+fn open_log(
+    dir: Option<&Path>,
+    durability: Durability,
+) -> Result<(Option<Journal>, Records), OrderingError> {
+    let Some(dir) = dir else {
         return Ok((None, Vec::new()));
     };
     let options = hedgerow_journal::Options {
-        durability: *durability,
+        durability,
         ..hedgerow_journal::Options::default()
     };
     let (mut records, mut bad) = (Vec::new(), None);

@@ -48,7 +48,7 @@ pub struct Client {
     /// Whether the replicas may not know yet that the instance has begun.
     show_init: bool,
     aborts: Aborts,
-    /// The last number used; numbers begin at the clock's microseconds, so that a client that starts again uses new ones.
+    /// The last number used.
     last: u64,
     requests: BTreeMap<u64, Invocation>,
     fresh: Vec<u64>,
@@ -108,12 +108,12 @@ impl Invocation {
 }
 
 impl Client {
-    /// A client. Its first number comes from the clock that it is first stepped with, which must be a millisecond
-    /// later than all that an earlier life saw.
+    /// A client. Its numbers follow `last`; no earlier life may have used one above it, or it takes the reply to an old
+    /// request for that to a new one.
     ///
     /// # Errors
     /// When a bound of the configuration does not hold.
-    pub fn new(config: Config, keyring: Arc<Keyring>) -> Result<Self, ConfigError> {
+    pub fn new(config: Config, keyring: Arc<Keyring>, last: u64) -> Result<Self, ConfigError> {
         config.check()?;
         let mut client = Self {
             roster: keyring.roster(),
@@ -122,7 +122,7 @@ impl Client {
             init: None,
             show_init: false,
             aborts: Aborts::of(Instance::FIRST),
-            last: 0,
+            last,
             requests: BTreeMap::new(),
             fresh: Vec::new(),
             again: false,
@@ -140,6 +140,15 @@ impl Client {
         Ok(client)
     }
 
+    /// The last number that it used, in a Backup's own numbers, too.
+    #[must_use]
+    pub fn last_number(&self) -> u64 {
+        let inner = self.backup.as_ref();
+        inner
+            .map_or(0, |(inner, _)| inner.last_number())
+            .max(self.last)
+    }
+
     /// What it waits for; another client takes it on. Here queries are ordered like operations.
     #[must_use]
     pub fn outstanding(self) -> Outstanding {
@@ -153,11 +162,11 @@ impl Client {
         }
     }
 
-    /// The same client, which takes on what another one has waited for; to be done before it is asked for anything.
+    /// The same client, which takes on what another one has waited for, whose last number it was made with; to be done
+    /// before it is asked for anything.
     #[must_use]
     pub fn taking_on(mut self, now: Time, outstanding: Outstanding) -> Self {
         self.now = now;
-        self.last = outstanding.last;
         for (number, ticket, operation) in outstanding.invocations {
             self.invoke_as(number, ticket, operation);
         }
@@ -187,7 +196,9 @@ impl Client {
         if self.kind() == Kind::Backup {
             let keyring = Arc::new(self.keyring.within(self.instance.0));
             // The configuration was checked.
-            if let Ok(client) = hedgerow_pbft::Client::new(self.config.backup.clone(), keyring) {
+            if let Ok(client) =
+                hedgerow_pbft::Client::new(self.config.backup.clone(), keyring, self.last)
+            {
                 let mut out = Outbox::new(hedgerow_base::Lsn::ZERO);
                 let mut client = Box::new(client);
                 for peer in self.unreachable.iter() {
@@ -203,9 +214,6 @@ impl Client {
             operation.len() <= MAX_OPERATION,
             "the application invoked an operation that is larger than the protocol carries"
         );
-        if self.last == 0 {
-            self.last = self.now.0 / 1000;
-        }
         self.last += 1;
         self.invoke_as(self.last, ticket, operation);
     }

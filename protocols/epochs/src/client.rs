@@ -6,17 +6,20 @@ use alloc::{
 };
 
 use bytes::Bytes;
-use hedgerow_base::{Digest, NodeSet, Slot, Time};
+use hedgerow_base::{Digest, Lsn, NodeSet, Slot, Time};
 use hedgerow_clients::Outstanding;
 use hedgerow_crypto::Keyring;
 use hedgerow_machine::{Effect, Input, Machine, Outbox};
 use hedgerow_ordering::{Command, Event, Snapshot, VOID};
 
 use crate::{
-    Config, ConfigError, Epochs,
+    Config, ConfigError, Epochs, Record,
     hosted::{self, HostedClient, Told},
     messages::{Epoch, Message, Name},
 };
+
+/// How many numbers one record reserves; so many at most are left out at a start.
+const RESERVED_AT_ONCE: u64 = 1 << 20;
 
 /// A client: of the protocol of the newest epoch that is proved to have begun. What an epoch leaves without a result goes
 /// on in the next one, under the same number; what it ordered after its end was not executed, and is invoked anew.
@@ -33,33 +36,53 @@ pub struct Client {
     /// Of that, what was ordered after the epoch's end.
     void: VecDeque<u64>,
     changed: Option<Time>,
+    /// No number above this is used before the log has a higher one, and no life before used one above.
+    reserved: u64,
+    /// Where the log has it. Nothing that this life sends leaves before that is durable.
+    reserved_at: Lsn,
     /// Replicas whose connections broke.
     unreachable: NodeSet,
     effects: Vec<Effect<Epochs>>,
 }
 
 impl Client {
-    /// A client. Its first number comes from the clock that it is first stepped with, which must be a millisecond
-    /// later than all that an earlier life saw.
+    /// The client whose log holds `records`; the outbox that it is stepped with must begin after the last record ever
+    /// written. Its numbers follow all that earlier lives have reserved in the log, and `now` in microseconds: whichever
+    /// is higher. So a clock that was set back, or else a log that was lost, has it use no number again; both at once do.
     ///
     /// # Errors
     /// When a bound of the configuration does not hold.
-    pub fn new(config: Config, keyring: Arc<Keyring>) -> Result<Self, ConfigError> {
+    pub fn recover(
+        config: Config,
+        keyring: Arc<Keyring>,
+        records: impl IntoIterator<Item = (Lsn, Record)>,
+        now: Time,
+    ) -> Result<Self, ConfigError> {
         config.check()?;
+        let reserved = records.into_iter().map(|(_, record)| match record {
+            Record::Reserved(number) => number,
+            _ => 0,
+        });
+        let reserved = reserved.fold(now.0 / 1000, u64::max);
         let epoch = Epoch {
             number: 0,
             protocol: Name::new(config.first.name()).unwrap_or_default(),
             base: Slot::ZERO,
             state: Digest::default(),
         };
-        let nothing = Outstanding::default();
+        let nothing = Outstanding {
+            last: reserved,
+            ..Outstanding::default()
+        };
         Ok(Self {
-            inner: hosted::client(&config, &keyring, &epoch, Time::ZERO, nothing),
-            now: Time::ZERO,
+            inner: hosted::client(&config, &keyring, &epoch, now, nothing),
+            now,
             epoch,
             waiting: BTreeMap::new(),
             void: VecDeque::new(),
             changed: None,
+            reserved,
+            reserved_at: Lsn::ZERO,
             unreachable: NodeSet::EMPTY,
             effects: Vec::new(),
             config,
@@ -74,12 +97,22 @@ impl Client {
         self.carry(out);
     }
 
+    /// Numbers are reserved in the log before they are used, many at a time.
+    fn reserve(&mut self, out: &mut Outbox<Epochs>) {
+        let last = self.inner.as_ref().map_or(0, |inner| inner.last_number());
+        if last > self.reserved {
+            self.reserved = last.saturating_add(RESERVED_AT_ONCE);
+            self.reserved_at = out.persist(Record::Reserved(self.reserved));
+        }
+    }
+
     fn carry(&mut self, out: &mut Outbox<Epochs>) {
+        self.reserve(out);
         // Its room is used again.
         let mut effects = core::mem::take(&mut self.effects);
         for effect in effects.drain(..) {
             match effect {
-                Effect::Send { to, message, .. } => out.send(to, message),
+                Effect::Send { to, message, .. } => out.send_after(self.reserved_at, to, message),
                 Effect::Emit {
                     event: Event::Completed { ticket, reply },
                     ..
@@ -142,7 +175,11 @@ impl Machine<Epochs> for Client {
                     self.tell(Told::Command(command), out);
                 }
             }
-            Input::Durable(lsn) => self.tell(Told::Durable(lsn), out),
+            Input::Durable(lsn) => {
+                if lsn >= self.reserved_at {
+                    out.release(self.reserved_at);
+                }
+            }
             Input::Link { peer, up } => {
                 self.unreachable.set(peer, !up);
                 self.tell(Told::Link(peer, up), out);

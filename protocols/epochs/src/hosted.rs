@@ -102,17 +102,27 @@ impl Orders for hedgerow_abstract::Replica {
 pub(crate) trait Invokes {
     /// What it waits for.
     fn outstanding(self: Box<Self>) -> Outstanding;
+    /// The last number that it used.
+    fn last_number(&self) -> u64;
 }
 
 impl Invokes for hedgerow_pbft::Client {
     fn outstanding(self: Box<Self>) -> Outstanding {
         Self::outstanding(*self)
     }
+
+    fn last_number(&self) -> u64 {
+        Self::last_number(self)
+    }
 }
 
 impl Invokes for hedgerow_abstract::Client {
     fn outstanding(self: Box<Self>) -> Outstanding {
         Self::outstanding(*self)
+    }
+
+    fn last_number(&self) -> u64 {
+        Self::last_number(self)
     }
 }
 
@@ -145,6 +155,7 @@ pub(crate) trait HostedReplica: Participant {
 /// A hosted client.
 pub(crate) trait HostedClient: Participant {
     fn outstanding(self: Box<Self>) -> Outstanding;
+    fn last_number(&self) -> u64;
 }
 
 struct Hosted<P: Ordering, M> {
@@ -324,6 +335,10 @@ impl<P: Hostable, M: Machine<P> + Invokes + Debug> HostedClient for Hosted<P, M>
     fn outstanding(self: Box<Self>) -> Outstanding {
         self.machine.outstanding()
     }
+
+    fn last_number(&self) -> u64 {
+        self.machine.last_number()
+    }
 }
 
 /// A replica of the epoch's protocol, which has `records` in its log and begins after `last`; the application has
@@ -391,15 +406,16 @@ pub(crate) fn client(
     outstanding: Outstanding,
 ) -> Option<Box<dyn HostedClient>> {
     let keyring = Arc::new(keyring_of(keyring, epoch.number));
+    let last = outstanding.last;
     match epoch.protocol.as_str().parse().ok()? {
         Consensus::Pbft => {
-            let client = hedgerow_pbft::Client::new(config.pbft.clone(), keyring).ok()?;
+            let client = hedgerow_pbft::Client::new(config.pbft.clone(), keyring, last).ok()?;
             let client = client.taking_on(now, outstanding);
             Some(Box::new(Hosted::new(client, Lsn::ZERO, epoch)))
         }
         Consensus::Abstract(composition) => {
             let config = config.of(composition)?.clone();
-            let client = hedgerow_abstract::Client::new(config, keyring).ok()?;
+            let client = hedgerow_abstract::Client::new(config, keyring, last).ok()?;
             let client = client.taking_on(now, outstanding);
             Some(Box::new(Hosted::new(client, Lsn::ZERO, epoch)))
         }

@@ -8,7 +8,7 @@ use hedgerow_wire::{DecodeError, List, encode_into};
 
 use crate::messages::{Epoch, Proof};
 
-/// What a replica writes into its log.
+/// What a participant writes into its log.
 #[derive(Clone, Debug)]
 pub enum Record {
     /// It is in this epoch, which began where it stood. Written again when it alone would hold the log.
@@ -29,6 +29,8 @@ pub enum Record {
     Ended(Epoch, Bytes),
     /// A record of the protocol of an epoch.
     Inner(u64, InnerRecord),
+    /// A client's: it uses no number above this one. The only record that a client writes.
+    Reserved(u64),
 }
 
 /// A record of one of the protocols.
@@ -54,6 +56,7 @@ impl Record {
                 target,
             } => encode_into(&(1_u8, epoch, slot, clients, &target.0), &mut bytes),
             Self::Ended(next, clients) => encode_into(&(4_u8, next, clients), &mut bytes),
+            Self::Reserved(number) => encode_into(&(5_u8, number), &mut bytes),
             Self::Inner(epoch, InnerRecord::Pbft(record)) => {
                 encode_into(&(2_u8, epoch), &mut bytes);
                 bytes.extend_from_slice(&record.encode());
@@ -74,15 +77,15 @@ impl Record {
         let mut left = bytes;
         let tag = u8::deserialize_reader(&mut left).map_err(malformed)?;
         let mut rest = left;
-        let inner = |rest: &mut &[u8]| u64::deserialize_reader(rest).map_err(malformed);
+        let number = |rest: &mut &[u8]| u64::deserialize_reader(rest).map_err(malformed);
         let record = match tag {
             2 => {
-                let epoch = inner(&mut rest)?;
+                let epoch = number(&mut rest)?;
                 let record = hedgerow_pbft::Record::decode(rest)?;
                 return Ok(Self::Inner(epoch, InnerRecord::Pbft(record)));
             }
             3 => {
-                let epoch = inner(&mut rest)?;
+                let epoch = number(&mut rest)?;
                 let record = hedgerow_abstract::Record::decode(rest)?;
                 return Ok(Self::Inner(epoch, InnerRecord::Abstract(record)));
             }
@@ -102,6 +105,7 @@ impl Record {
                     BorshDeserialize::deserialize_reader(&mut rest).map_err(malformed)?;
                 Self::Ended(next, clients)
             }
+            5 => Self::Reserved(number(&mut rest)?),
             _ => return Err(DecodeError::Malformed("no such record".to_string())),
         };
         if rest.is_empty() {

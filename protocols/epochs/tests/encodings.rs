@@ -1,35 +1,16 @@
 //! The encodings: canonical and bounded; and what is said in one epoch is worth nothing in another.
 
+mod members;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
-use hedgerow_base::{Digest, Lsn, NodeId, Roster, Slot, View};
-use hedgerow_crypto::{Checks, Keyring, MacSecret, MemberKeys, Sealed, Sealing, SigningKey};
+use hedgerow_base::{Digest, Lsn, NodeId, Slot, View};
+use hedgerow_crypto::{Checks, Keyring, Sealed, Sealing};
 use hedgerow_epochs::*;
 use hedgerow_machine::{Codec, Target};
 use hedgerow_pbft::Commit;
-
-/// Four replicas and a client.
-fn keyrings() -> Vec<Arc<Keyring>> {
-    let secrets: Vec<_> = (1..6)
-        .map(|id| {
-            let seed = [id; 32];
-            (SigningKey::from_seed(seed), MacSecret::from_seed(seed))
-        })
-        .collect();
-    let members: Vec<_> = secrets
-        .iter()
-        .map(|(signing, mac)| MemberKeys {
-            verifying: signing.verifying_key(),
-            mac: mac.public(),
-        })
-        .collect();
-    let roster = Roster::new(4).unwrap();
-    let keyring = |(id, (signing, mac)): (u32, &(SigningKey, MacSecret))| {
-        Arc::new(Keyring::new(NodeId(id), roster, signing.clone(), mac, &members).unwrap())
-    };
-    (0..).zip(&secrets).map(keyring).collect()
-}
+use members::keyrings;
 
 fn epoch() -> Epoch {
     Epoch {
@@ -188,6 +169,7 @@ fn records_come_back_as_they_were_and_nothing_else_is_read() {
         },
         Record::Ended(epoch(), Bytes::from_static(b"table")),
         Record::Inner(7, pbft),
+        Record::Reserved(1 << 40),
         Record::Inner(8, InnerRecord::Abstract(stopped)),
     ];
     for record in records {

@@ -30,7 +30,7 @@ pub struct Client {
     /// The last view in which each replica replied.
     views: BTreeMap<NodeId, View>,
     view: View,
-    /// The last number used; numbers begin at the clock's microseconds, so that a client that starts again uses new ones.
+    /// The last number used.
     last: u64,
     requests: BTreeMap<u64, Invocation>,
     queries: BTreeMap<u64, Invocation>,
@@ -88,19 +88,19 @@ impl Invocation {
 }
 
 impl Client {
-    /// A client. Its first number comes from the clock that it is first stepped with, which must be a millisecond
-    /// later than all that an earlier life saw.
+    /// A client. Its numbers follow `last`; no earlier life may have used one above it, or it takes the reply to an old
+    /// request for that to a new one.
     ///
     /// # Errors
     /// When a bound of the configuration does not hold.
-    pub fn new(config: Config, keyring: Arc<Keyring>) -> Result<Self, ConfigError> {
+    pub fn new(config: Config, keyring: Arc<Keyring>, last: u64) -> Result<Self, ConfigError> {
         config.check()?;
         Ok(Self {
             roster: keyring.roster(),
             now: Time::ZERO,
             views: BTreeMap::new(),
             view: View::ZERO,
-            last: 0,
+            last,
             requests: BTreeMap::new(),
             queries: BTreeMap::new(),
             answered: BTreeMap::new(),
@@ -112,6 +112,12 @@ impl Client {
             config,
             keyring,
         })
+    }
+
+    /// The last number that it used.
+    #[must_use]
+    pub const fn last_number(&self) -> u64 {
+        self.last
     }
 
     /// What it waits for; another client takes it on.
@@ -128,11 +134,11 @@ impl Client {
         }
     }
 
-    /// The same client, which takes on what another one has waited for; to be done before it is asked for anything.
+    /// The same client, which takes on what another one has waited for, whose last number it was made with; to be done
+    /// before it is asked for anything.
     #[must_use]
     pub fn taking_on(mut self, now: Time, outstanding: Outstanding) -> Self {
         self.now = now;
-        self.last = outstanding.last;
         for (number, ticket, operation) in outstanding.invocations {
             self.invoke_as(number, ticket, operation);
         }
@@ -157,9 +163,6 @@ impl Client {
 
     /// The next number.
     fn number(&mut self) -> u64 {
-        if self.last == 0 {
-            self.last = self.now.0 / 1000;
-        }
         self.last += 1;
         self.last
     }

@@ -77,7 +77,12 @@ impl Subject for Changing {
     }
 
     fn client(&self, start: Start<Epochs>) -> Box<dyn Machine<Epochs>> {
-        let client = Client::new(config(start.tuning), start.keyring);
+        let client = Client::recover(
+            config(start.tuning),
+            start.keyring,
+            start.records,
+            start.now,
+        );
         Box::new(client.unwrap_or_else(|error| panic!("{error}")))
     }
 

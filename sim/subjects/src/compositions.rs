@@ -123,7 +123,9 @@ impl Subject for Composed {
     }
 
     fn client(&self, start: Start<Protocol>) -> Box<dyn Machine<Protocol>> {
-        let client = hedgerow_abstract::Client::new(config(self.0, start.tuning), start.keyring);
+        let last = start.last_number();
+        let client =
+            hedgerow_abstract::Client::new(config(self.0, start.tuning), start.keyring, last);
         Box::new(client.unwrap_or_else(|error| panic!("{error}")))
     }
 

@@ -64,7 +64,8 @@ impl Subject for Pbft {
     }
 
     fn client(&self, start: Start<Protocol>) -> Box<dyn Machine<Protocol>> {
-        let client = hedgerow_pbft::Client::new(config(start.tuning), start.keyring);
+        let last = start.last_number();
+        let client = hedgerow_pbft::Client::new(config(start.tuning), start.keyring, last);
         Box::new(client.unwrap_or_else(|error| panic!("{error}")))
     }
 

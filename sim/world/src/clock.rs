@@ -1,7 +1,7 @@
 use hedgerow_base::Time;
 
 /// A node's own clock: off by some amount, too fast or too slow, and sometimes set anew; but as the driver shows it
-/// to the machine it never runs backwards.
+/// to the machine it never runs backwards within a life.
 #[derive(Clone, Debug)]
 pub(crate) struct Clock {
     offset_ns: i64,
@@ -32,10 +32,9 @@ impl Clock {
         Time(self.shown)
     }
 
-    /// What it shows in the next life is later than all that it showed in this one: no process starts in less than a
-    /// millisecond. Clients count on it, whose numbers begin with the clock.
+    /// In the node's next life it may show less than in this one.
     pub(crate) const fn end_life(&mut self) {
-        self.shown += 1_000_000;
+        self.shown = 0;
     }
 
     /// Someone sets it forward or back.

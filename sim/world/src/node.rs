@@ -117,6 +117,7 @@ impl<S: Subject> Node<S> {
             executed,
             state,
             now,
+            life: self.life,
             nonce: self.rng.draw(),
             tuning,
         };

@@ -23,10 +23,20 @@ pub struct Start<P: Protocol> {
     pub state: Digest,
     /// What its clock shows.
     pub now: Time,
+    /// Which start of this node it is: 1 for the first.
+    pub life: u32,
     /// A number that no other start of this node gets.
     pub nonce: u64,
     /// A number that the seed chose for the whole run: subjects draw their configuration from it.
     pub tuning: u64,
+}
+
+impl<P: Protocol> Start<P> {
+    /// Above all the numbers that a client has used in earlier lives.
+    #[must_use]
+    pub fn last_number(&self) -> u64 {
+        u64::from(self.life) << 40
+    }
 }
 
 /// A vote as the outside sees it: no correct replica ever says two different values under one key.

@@ -77,6 +77,8 @@ impl Story {
             } => self.left = Some((lsn, epoch, slot, clients, target)),
             Record::Ended(next, clients) => self.ended = Some((next, clients)),
             Record::Inner(epoch, record) => self.inner.push((epoch, lsn, record)),
+            // A client's.
+            Record::Reserved(_) => {}
         }
     }
 }
