@@ -271,6 +271,7 @@ fn make(
             .enumerate()
             .filter(|(other, _)| *other != n);
         configs.push(NodeConfig {
+            rpc: None,
             genesis: genesis_file.clone(),
             key,
             data: folder.join(format!("data-{n}")),

@@ -38,6 +38,8 @@ pub struct Addresses {
     pub mqtt_tls: Option<SocketAddr>,
     /// HTTP, or HTTPS where that is configured.
     pub http: Option<SocketAddr>,
+    /// Ethereum's JSON-RPC, where the node has that.
+    pub rpc: Option<SocketAddr>,
 }
 
 /// Tells whoever awaits [`Gateway::failed`] when a task ends that must not: by a panic, that is.

@@ -1,8 +1,10 @@
 use async_trait::async_trait;
 use bytes::Bytes;
+use hedgerow_base::Height;
 use hedgerow_chain::{Answer, Query};
 use hedgerow_records::{Receipt, StreamName};
 use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
 
 /// What the gateway needs of the network behind it: the client side of the ordering protocol and the ledger.
 #[async_trait]
@@ -31,6 +33,9 @@ pub trait Network: Send + Sync {
         })
         .await
     }
+
+    /// The height of the newest block with enough signatures, and of each newer one as it comes.
+    fn attested(&self) -> watch::Receiver<Height>;
 
     /// How the network does, as seen from here. Cheap: no message is sent. `network` and `name` are right from the
     /// start: the gateway takes records of that network only.

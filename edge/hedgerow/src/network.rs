@@ -1,6 +1,7 @@
 //! A new network: its members' keys, its genesis, one folder per member.
 
 use std::{
+    collections::BTreeMap,
     fs,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
@@ -8,7 +9,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use hedgerow_chain::{Genesis, Member, Ordering};
+use hedgerow_chain::{AccountAddress, ContractRules, Genesis, Member, Ordering};
 use hedgerow_node::{NodeConfig, SecretKeys};
 use rand::{TryRngCore, rngs::OsRng};
 
@@ -25,6 +26,8 @@ pub(crate) struct Plan {
     pub(crate) base_port: u16,
     pub(crate) consensus: String,
     pub(crate) checkpoint_interval: u64,
+    /// What accounts have at the beginning, in gwei.
+    pub(crate) accounts: BTreeMap<AccountAddress, u64>,
 }
 
 /// A member of a network that was made.
@@ -36,6 +39,8 @@ pub(crate) struct Made {
     pub(crate) http: SocketAddr,
     /// A gateway's MQTT broker.
     pub(crate) mqtt: Option<SocketAddr>,
+    /// A gateway's JSON-RPC.
+    pub(crate) rpc: Option<SocketAddr>,
 }
 
 /// The first port of a kind, above the base port. Member i has the i-th of each.
@@ -44,13 +49,14 @@ enum Kind {
     Peers = 0,
     Http = 200,
     Mqtt = 400,
+    Rpc = 600,
 }
 
 /// As many as a network may have; fewer than the ports of a kind.
 const MAX_MEMBERS: u16 = 128;
 
 /// The last port above the base port that a member may have.
-pub(crate) const LAST_PORT: u16 = Kind::Mqtt as u16 + MAX_MEMBERS;
+pub(crate) const LAST_PORT: u16 = Kind::Rpc as u16 + MAX_MEMBERS;
 
 /// One member's place in the plan.
 struct Place<'a> {
@@ -130,6 +136,7 @@ impl Plan {
                 config: dir.join(&place.name).join("node.toml"),
                 http: config.http().context("a member without HTTP")?,
                 mqtt: config.mqtt(),
+                rpc: config.rpc.map(|rpc| rpc.listen),
             });
         }
         write(&draft.join("genesis.json"), &genesis.to_json())?;
@@ -167,7 +174,10 @@ impl Plan {
                 checkpoint_interval: self.checkpoint_interval,
                 options: Default::default(),
             },
-            contracts: Default::default(),
+            contracts: ContractRules {
+                accounts: self.accounts.clone(),
+                ..ContractRules::default()
+            },
         };
         genesis.validate()?;
         Ok(genesis)
@@ -195,6 +205,7 @@ impl Plan {
         let role = if place.gateway {
             let http = SocketAddr::new(bind(place.host), self.port(place, Kind::Http));
             let mqtt = SocketAddr::new(bind(place.host), self.port(place, Kind::Mqtt));
+            let rpc = SocketAddr::new(bind(place.host), self.port(place, Kind::Rpc));
             format!(
                 "# Records, streams, proofs, status: docs/http.md. No access control of its own.\n\
                  [gateway.http]\n\
@@ -203,6 +214,10 @@ impl Plan {
                  # The broker for devices, without TLS: docs/mqtt.md.\n\
                  [gateway.mqtt]\n\
                  listen = \"{mqtt}\"\n\
+                 \n\
+                 # Ethereum's JSON-RPC for wallets and tools: docs/contracts.md. No access control of its own.\n\
+                 [rpc]\n\
+                 listen = \"{rpc}\"\n\
                  \n\
                  # What is acknowledged and waits for the network, at most; beyond, devices are told to come again.\n\
                  [gateway.spool]\n\
@@ -327,6 +342,7 @@ mod tests {
             base_port: 7000,
             consensus: "pbft".into(),
             checkpoint_interval: 128,
+            accounts: BTreeMap::new(),
         }
     }
 

@@ -2,9 +2,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use hedgerow_base::{Digest, Height, Slot, Time};
-use hedgerow_chain::{Epoch, Ledger, Request};
+use hedgerow_chain::{Answer, Epoch, Ledger, Query, Request};
 use hedgerow_driver::ApplicationError;
-use hedgerow_kv::{KvStore, StoreError};
+use hedgerow_kv::{Entry, KvRead, KvStore, StoreError, Table};
 use hedgerow_ordering::{Batch, Command, Event, Operation, VOID};
 
 use crate::{
@@ -29,6 +29,36 @@ impl<S: KvStore> Shared<S> {
     /// The ledger, alone. A thread that panicked with it has stopped the node: whoever comes after only reads.
     pub(crate) fn lock(&self) -> MutexGuard<'_, Ledger<S>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<S: KvStore> Shared<S> {
+    /// Answers a question. One about contracts holds the ledger only as long as something is looked up in it.
+    pub(crate) fn answer(&self, query: &Query) -> Result<Answer, StoreError> {
+        match query {
+            Query::Contracts(query) => {
+                let mut moment = self.lock().moment(query)?;
+                moment.answer(query, self).map(Answer::Contracts)
+            }
+            _ => self.lock().query(query),
+        }
+    }
+}
+
+/// Its store, taken anew for each read.
+impl<S: KvStore> KvRead for Shared<S> {
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        self.lock().store().get(table, key)
+    }
+
+    fn scan(
+        &self,
+        table: Table,
+        from: &[u8],
+        to: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<Entry>, StoreError> {
+        self.lock().store().scan(table, from, to, limit)
     }
 }
 

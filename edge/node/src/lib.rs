@@ -11,6 +11,7 @@ mod metrics;
 mod network;
 mod node;
 pub mod ordering;
+mod questions;
 mod reply;
 
 pub use config::{

@@ -28,6 +28,7 @@ use tokio::sync::{mpsc, watch};
 use crate::{
     executor::Shared,
     finality::{Audience, Finality, Word},
+    questions::{Question, Questions},
 };
 
 /// The transport's channel for signatures and certificates.
@@ -115,6 +116,7 @@ struct LinkShared {
     numbers: AtomicU64,
     heights: Mutex<BTreeMap<NodeId, Height>>,
     asked: Mutex<BTreeMap<u64, mpsc::Sender<Told>>>,
+    questions: Questions,
 }
 
 /// Answers to one question as they come; dropping it ends the question.
@@ -169,6 +171,11 @@ impl LinkHandle {
     /// The newest block that each other member says it has.
     pub(crate) fn heights(&self) -> BTreeMap<NodeId, Height> {
         self.shared.heights().clone()
+    }
+
+    /// The height of the newest certificate, and of each newer one as it comes.
+    pub(crate) fn attested(&self) -> watch::Receiver<Height> {
+        self.certified.clone()
     }
 
     /// The height of the newest certificate.
@@ -227,7 +234,7 @@ pub(crate) struct LinkParts<S> {
 /// When the operating system gives no thread.
 pub(crate) fn start<S: KvStore + Send + 'static>(
     parts: LinkParts<S>,
-    failed: impl FnOnce(LinkError) + Send + 'static,
+    failed: impl Fn(LinkError) + Clone + Send + 'static,
 ) -> io::Result<(LinkHandle, JoinHandle<()>)> {
     let certificate = parts.validator.as_ref().and_then(|(_, ledger)| {
         let ledger = ledger.lock();
@@ -245,6 +252,7 @@ pub(crate) fn start<S: KvStore + Send + 'static>(
         numbers: AtomicU64::new(1),
         heights: Mutex::default(),
         asked: Mutex::default(),
+        questions: Questions::default(),
     });
     let handle = LinkHandle {
         shared: shared.clone(),
@@ -265,11 +273,17 @@ pub(crate) fn start<S: KvStore + Send + 'static>(
         certified,
         waiting: None,
     };
+    let questions = link.answer_questions(failed.clone())?;
     let thread = thread::Builder::new()
         .name("link".to_owned())
         .spawn(move || {
+            let shared = link.shared.clone();
             if let Err(error) = link.run() {
                 failed(error);
+            }
+            shared.questions.stop();
+            if questions.is_some_and(|thread| thread.join().is_err()) {
+                tracing::error!("the thread that answers questions panicked");
             }
         })?;
     Ok((handle, thread))
@@ -287,7 +301,28 @@ struct Link<S> {
 /// How many frames are taken at once.
 const BURST: usize = 256;
 
-impl<S: KvStore> Link<S> {
+impl<S: KvStore + Send + 'static> Link<S> {
+    /// A validator answers; nobody else has a ledger.
+    fn answer_questions(
+        &self,
+        failed: impl Fn(LinkError) + Send + 'static,
+    ) -> io::Result<Option<JoinHandle<()>>> {
+        let Some((_, ledger)) = &self.parts.validator else {
+            return Ok(None);
+        };
+        let transport = self.parts.transport.clone();
+        let tell = move |to, number, answer: Option<Answer>| {
+            let answer = answer.and_then(|answer| Blob::new(answer.to_bytes()).ok());
+            let tell = encode(&Talk::Tell { number, answer });
+            // Nobody there: whoever asked asks again.
+            let _ = transport.post(to, QUESTIONS, tell.into());
+            transport.flush();
+        };
+        let failed = move |error: StoreError| failed(error.into());
+        let thread = self.shared.questions.answer(ledger.clone(), tell, failed)?;
+        Ok(Some(thread))
+    }
+
     fn run(mut self) -> Result<(), LinkError> {
         let mut burst = Vec::new();
         while !self.shared.stop.load(Ordering::Acquire) {
@@ -372,7 +407,8 @@ impl<S: KvStore> Link<S> {
 
     fn on_frame(&mut self, frame: &Inbound) -> Result<(), StoreError> {
         if frame.channel == QUESTIONS {
-            return self.on_talk(frame);
+            self.on_talk(frame);
+            return Ok(());
         }
         let word = match decode(&frame.bytes, MAX_WORD) {
             Ok(word) => word,
@@ -432,29 +468,21 @@ impl<S: KvStore> Link<S> {
         Ok(())
     }
 
-    fn on_talk(&self, frame: &Inbound) -> Result<(), StoreError> {
+    fn on_talk(&self, frame: &Inbound) {
         match decode(&frame.bytes, Answer::MAX_BYTES + 64) {
             Ok(Talk::Ask {
                 number,
                 least,
                 query,
             }) => {
-                let Some((_, ledger)) = &self.parts.validator else {
-                    return Ok(());
-                };
-                let ledger = ledger.lock();
-                let answer = if ledger.head().stable >= least {
-                    Blob::new(ledger.query_bytes(&query)?.to_bytes()).ok()
-                } else {
-                    None
-                };
-                drop(ledger);
-                let tell = encode(&Talk::Tell { number, answer });
-                // Nobody there: whoever asked asks again.
-                let _ = self
-                    .parts
-                    .transport
-                    .post(frame.from, QUESTIONS, tell.into());
+                if self.parts.validator.is_some() {
+                    self.shared.questions.put(Question {
+                        from: frame.from,
+                        number,
+                        least,
+                        query: query.into_vec(),
+                    });
+                }
             }
             Ok(Talk::Tell { number, answer }) => {
                 if let Some(waiter) = self.shared.asked().get(&number) {
@@ -466,6 +494,5 @@ impl<S: KvStore> Link<S> {
                 tracing::warn!(from = %frame.from, "a question or answer is refused: {error}");
             }
         }
-        Ok(())
     }
 }

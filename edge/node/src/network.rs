@@ -15,7 +15,10 @@ use hedgerow_records::{Bundle, Receipt};
 use hedgerow_store::DiskStore;
 use hedgerow_transport::Transport;
 use hedgerow_wire::{Blob, List, encode};
-use tokio::time::{Instant, timeout_at};
+use tokio::{
+    sync::watch,
+    time::{Instant, timeout_at},
+};
 
 use crate::{
     cause::{Seen, unreachable},
@@ -252,13 +255,20 @@ impl Network for Member {
 
     async fn query(&self, query: Query) -> Result<Answer, QueryError> {
         if let SeatState::Validator(ledger) = &self.seat {
-            let answer = ledger.lock().query(&query);
+            let ledger = ledger.clone();
+            // A call of a contract may take long.
+            let answer = tokio::task::spawn_blocking(move || ledger.answer(&query)).await;
+            let answer = answer.map_err(|_| QueryError::ShuttingDown)?;
             return answer.map_err(|error| QueryError::Unavailable(error.to_string()));
         }
         match query {
             Query::Prove { .. } => self.proved(&query).await,
             _ => self.agreed(&query).await,
         }
+    }
+
+    fn attested(&self) -> watch::Receiver<Height> {
+        self.link.attested()
     }
 
     fn status(&self) -> NetworkStatus {

@@ -1,5 +1,6 @@
 use std::{
     fs,
+    net::SocketAddr,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
     thread::JoinHandle,
@@ -13,6 +14,7 @@ use hedgerow_gateway::{
 };
 use hedgerow_journal::Durability as LogDurability;
 use hedgerow_kv::StoreError;
+use hedgerow_rpc::{Rpc, Terms};
 use hedgerow_store::{DiskStore, StoreOptions};
 use hedgerow_transport::{
     Limits, MemberAddress, Routes, Transport, TransportConfig, TransportError,
@@ -77,6 +79,14 @@ pub enum NodeError {
     /// The gateway or the HTTP interface does not start.
     #[error(transparent)]
     Door(#[from] StartError),
+    /// The JSON-RPC server does not start.
+    #[error("rpc.listen = \"{listen}\": {source}; name another address, or stop what uses it")]
+    Rpc {
+        /// Where it should listen.
+        listen: SocketAddr,
+        /// What the system says.
+        source: std::io::Error,
+    },
     /// Blocks can't be signed or certified any more.
     #[error(transparent)]
     Link(#[from] LinkError),
@@ -105,6 +115,7 @@ pub struct Node {
     link_thread: JoinHandle<()>,
     transport: Transport,
     door: Door,
+    rpc: Option<Rpc>,
     stopped: watch::Receiver<bool>,
     failure: Arc<Mutex<Option<LinkError>>>,
 }
@@ -220,7 +231,9 @@ impl Node {
             },
         });
         let metrics = metrics.map(|text| metrics::with_node(text, member.clone()));
-        let (door, addresses) = open_door(config, &member, metrics).await?;
+        let (door, mut addresses) = open_door(config, &member, metrics).await?;
+        let rpc = start_rpc(config, &member).await?;
+        addresses.rpc = rpc.as_ref().map(Rpc::address);
         Ok(Self {
             name,
             addresses,
@@ -230,6 +243,7 @@ impl Node {
             link_thread,
             transport,
             door,
+            rpc,
             stopped,
             failure,
         })
@@ -277,6 +291,9 @@ impl Node {
     pub async fn shutdown(self) -> Result<(), NodeError> {
         if let SeatState::Gateway(invocations) = &self.member.seat {
             invocations.close();
+        }
+        if let Some(rpc) = self.rpc {
+            rpc.shutdown().await;
         }
         match self.door {
             Door::Gateway(gateway) => gateway.shutdown().await,
@@ -358,6 +375,24 @@ fn transport_config(
         listen: Some(config.listen),
         limits: Limits::default(),
     }
+}
+
+async fn start_rpc(config: &NodeConfig, member: &Arc<Member>) -> Result<Option<Rpc>, NodeError> {
+    let Some(rpc) = &config.rpc else {
+        return Ok(None);
+    };
+    let contracts = &member.genesis.contracts;
+    let terms = Terms {
+        chain: member.genesis.network,
+        gas_price: contracts.gas_price,
+        gas_limit: contracts.gas_limit,
+    };
+    let started = Rpc::start(member.clone(), terms, rpc.listen, rpc.limits()).await;
+    let started = started.map_err(|source| NodeError::Rpc {
+        listen: rpc.listen,
+        source,
+    })?;
+    Ok(Some(started))
 }
 
 async fn open_door(

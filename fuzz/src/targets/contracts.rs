@@ -92,7 +92,7 @@ impl Member {
         let block = Block {
             height,
             time: 1_000 * height,
-            parent: B256::with_last_byte(height as u8 - 1),
+            history: B256::with_last_byte(height as u8 - 1),
         };
         let mut writes = Writes::default();
         let view = View::new(&self.store, []);

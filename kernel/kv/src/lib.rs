@@ -51,7 +51,22 @@ impl WriteBatch {
 ///
 /// Laws: a batch is atomic, also over a crash; after a crash the store holds the batches of some prefix of the
 /// commits, at least those before the last [`KvStore::sync`]; it never holds a later one without an earlier one.
-pub trait KvStore {
+pub trait KvStore: KvRead {
+    /// Applies `batch`: visible when this returns, durable after the next [`KvStore::sync`].
+    ///
+    /// # Errors
+    /// When the store has failed.
+    fn commit(&mut self, batch: WriteBatch) -> Result<(), StoreError>;
+
+    /// Makes every batch committed so far survive a crash and a loss of power.
+    ///
+    /// # Errors
+    /// When the store has failed.
+    fn sync(&mut self) -> Result<(), StoreError>;
+}
+
+/// What can be read of a store.
+pub trait KvRead {
     /// The value of `key`.
     ///
     /// # Errors
@@ -69,16 +84,4 @@ pub trait KvStore {
         to: Option<&[u8]>,
         limit: usize,
     ) -> Result<Vec<Entry>, StoreError>;
-
-    /// Applies `batch`: visible when this returns, durable after the next [`KvStore::sync`].
-    ///
-    /// # Errors
-    /// When the store has failed.
-    fn commit(&mut self, batch: WriteBatch) -> Result<(), StoreError>;
-
-    /// Makes every batch committed so far survive a crash and a loss of power.
-    ///
-    /// # Errors
-    /// When the store has failed.
-    fn sync(&mut self) -> Result<(), StoreError>;
 }

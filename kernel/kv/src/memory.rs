@@ -4,7 +4,7 @@ use alloc::{
 };
 use core::ops::Bound;
 
-use crate::{Entry, KvStore, StoreError, Table, WriteBatch};
+use crate::{Entry, KvRead, KvStore, StoreError, Table, WriteBatch};
 
 /// A store in memory, with the crash of a real one: [`MemoryStore::crash`] loses what was not synced.
 #[derive(Clone, Debug, Default)]
@@ -47,7 +47,7 @@ fn apply(tables: &mut BTreeMap<Table, BTreeMap<Vec<u8>, Vec<u8>>>, batch: WriteB
     }
 }
 
-impl KvStore for MemoryStore {
+impl KvRead for MemoryStore {
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         Ok(self
             .tables
@@ -76,7 +76,9 @@ impl KvStore for MemoryStore {
             .map(|(key, value)| (key.clone(), value.clone()))
             .collect())
     }
+}
 
+impl KvStore for MemoryStore {
     fn commit(&mut self, batch: WriteBatch) -> Result<(), StoreError> {
         apply(&mut self.tables, batch.clone());
         self.unsynced.push_back(batch);

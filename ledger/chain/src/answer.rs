@@ -17,14 +17,15 @@ use crate::{
 const PAGE_BYTES: usize = 1 << 20;
 
 impl<S: KvStore> Ledger<S> {
-    /// Answers the encoding of a query.
+    /// Answers the encoding of a query. One about contracts is refused: its answer may take long, and whoever holds the
+    /// ledger must not wait for it ([`Ledger::moment`]).
     ///
     /// # Errors
     /// When the store fails or is damaged.
     pub fn query_bytes(&self, query: &[u8]) -> Result<Answer, StoreError> {
         match Query::from_bytes(query) {
+            Ok(Query::Contracts(_)) | Err(_) => Ok(Answer::Malformed),
             Ok(query) => self.query(&query),
-            Err(_) => Ok(Answer::Malformed),
         }
     }
 
@@ -127,6 +128,7 @@ impl<S: KvStore> Ledger<S> {
                 Proved::NotYetFinal { certified } => Answer::NotYetFinal { certified },
             },
             Query::Protocol => self.protocol_summary()?,
+            Query::Contracts(query) => Answer::Contracts(self.moment(query)?.answer(query, store)?),
         })
     }
 

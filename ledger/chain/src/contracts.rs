@@ -6,7 +6,7 @@ use alloy_primitives::{Address, B256, Bloom};
 use borsh::{BorshDeserialize, BorshSerialize};
 use hedgerow_base::{Digest, Height};
 use hedgerow_evm::{Ancestors, Block, Contracts, Executed, Refusal, Rules, Transaction};
-use hedgerow_kv::{KvStore, StoreError};
+use hedgerow_kv::{KvRead, KvStore, StoreError};
 use hedgerow_proofs::Header;
 use hedgerow_records::{Receipt, Rejection};
 use hedgerow_state::{State, View, Writes};
@@ -40,7 +40,7 @@ pub struct ContractReceipt {
 pub(crate) struct Place {
     pub(crate) height: Height,
     pub(crate) time: u64,
-    pub(crate) parent: Digest,
+    pub(crate) history: Digest,
 }
 
 /// What a block's Ethereum transactions gave.
@@ -86,7 +86,7 @@ pub(crate) fn run<S: KvStore>(
     let block = Block {
         height: place.height.0,
         time: place.time,
-        parent: B256::from(place.parent.0),
+        history: B256::from(place.history.0),
     };
     let earlier = Earlier { view };
     let mut results = contracts
@@ -155,11 +155,11 @@ fn rejected(refusal: &Refusal) -> Receipt {
 }
 
 /// The blocks before this one.
-struct Earlier<'a, 'b, S: ?Sized> {
-    view: &'b View<'a, S>,
+pub(crate) struct Earlier<'a, 'b, S: ?Sized> {
+    pub(crate) view: &'b View<'a, S>,
 }
 
-impl<S: KvStore> Ancestors for Earlier<'_, '_, S> {
+impl<S: KvRead + ?Sized> Ancestors for Earlier<'_, '_, S> {
     fn hash(&self, height: u64) -> Result<Option<B256>, StoreError> {
         let Some(bytes) = self.view.get(BLOCKS, &key(height))? else {
             return Ok(None);

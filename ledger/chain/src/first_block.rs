@@ -77,7 +77,14 @@ pub(crate) fn begin<S: KvStore>(
     let mut writes = Writes::default();
     state.take_writes(&mut writes);
     append_header(&mut Range::new(), header.hash(), &mut writes);
-    write_block(&mut writes, Height::ZERO, header.encode(), 0, 0);
+    write_block(
+        &mut writes,
+        Height::ZERO,
+        header.hash(),
+        header.encode(),
+        0,
+        0,
+    );
     writes.put(META, META_GENESIS, digest.0);
     store.commit(writes.into_batch())?;
     store.sync()

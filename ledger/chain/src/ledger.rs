@@ -17,7 +17,7 @@ use crate::{
     contracts::{self, Place},
     first_block::begin,
     prove::{Certified, HistoryNodes},
-    tables::{BATCHES, BLOCKS, HISTORY, META, RECEIPTS},
+    tables::{BATCHES, BLOCKS, HEIGHTS, HISTORY, META, RECEIPTS},
 };
 
 pub(crate) const META_GENESIS: &[u8] = b"genesis";
@@ -25,7 +25,8 @@ const META_HEAD: &[u8] = b"head";
 const META_SLOT: &[u8] = b"slot";
 pub(crate) const META_CERTIFICATE: &[u8] = b"certificate";
 
-/// How many stable blocks' states are kept for a certificate that may still come. They share what they have in common.
+/// How many stable blocks' states are kept for a certificate that may still come, and for questions. They share what
+/// they have in common.
 const MAX_RECENT: usize = 256;
 
 /// A block as the store has it.
@@ -108,7 +109,7 @@ pub struct Ledger<S> {
     contracts: Contracts,
     pub(crate) stable: Tip,
     pub(crate) layers: Vec<Layer>,
-    /// Stable blocks above the certified one, the newest last.
+    /// Stable blocks above the certified one and some before it, the newest last.
     pub(crate) recent: VecDeque<(Height, Digest, State)>,
     pub(crate) certified: Option<Certified>,
 }
@@ -273,7 +274,7 @@ impl<S: KvStore> Ledger<S> {
         let place = Place {
             height,
             time: block_time,
-            parent: parent_hash,
+            history: history_root,
         };
         let ran = contracts::run(
             &mut self.contracts,
@@ -305,7 +306,7 @@ impl<S: KvStore> Ledger<S> {
         let (transactions, readings) = (split.transactions.len() as u32, appended(&receipts));
         state.take_writes(&mut writes);
         append_header(&mut history, hash, &mut writes);
-        write_block(&mut writes, height, encoded, transactions, readings);
+        write_block(&mut writes, height, hash, encoded, transactions, readings);
         writes.put(RECEIPTS, key(height.0), encode(&receipts));
         write_batch(&mut writes, &batch);
         self.layers.push(Layer {
@@ -506,6 +507,7 @@ pub(crate) fn append_header(history: &mut Range, hash: Digest, writes: &mut Writ
 pub(crate) fn write_block(
     writes: &mut Writes,
     height: Height,
+    hash: Digest,
     header: Vec<u8>,
     transactions: u32,
     readings: u32,
@@ -521,6 +523,7 @@ pub(crate) fn write_block(
             readings,
         }),
     );
+    writes.put(HEIGHTS, hash.0, key(height.0));
     writes.put(META, META_HEAD, key(height.0));
 }
 

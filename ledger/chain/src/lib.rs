@@ -16,11 +16,13 @@
 mod answer;
 mod attestations;
 mod batch;
+mod contract_query;
 mod contracts;
 mod epochs;
 mod first_block;
 mod genesis;
 mod ledger;
+mod moment;
 mod prove;
 mod query;
 mod recall;
@@ -28,6 +30,7 @@ mod tables;
 
 pub use attestations::{Attestations, MAX_KEPT, Refused};
 pub use batch::{Batch, Executed, Request};
+pub use contract_query::*;
 pub use contracts::ContractReceipt;
 pub use hedgerow_streams::{Epoch, MAX_OPEN_VOTES};
 
@@ -36,6 +39,7 @@ pub use genesis::{
     AccountAddress, ContractRules, Genesis, GenesisError, Member, OptionValue, Ordering, Seat,
 };
 pub use ledger::{Head, Ledger, OpenError};
+pub use moment::Moment;
 pub use prove::{HistoryNodes, Proved};
 pub use query::{
     Answer, BlockSummary, DeviceRef, DeviceSummary, EpochSummary, HeadSummary, MAX_PAGE,

@@ -12,7 +12,7 @@ use hedgerow_streams::{StreamNodes, reading, stream_named};
 use hedgerow_wire::{List, encode};
 
 use crate::{
-    Ledger,
+    KEPT_STATES, Ledger,
     ledger::{META_CERTIFICATE, damaged},
     tables::{HISTORY, META},
 };
@@ -69,11 +69,12 @@ impl<S: KvStore> Ledger<S> {
         let mut batch = hedgerow_kv::WriteBatch::default();
         batch.put(META, META_CERTIFICATE, encode(&certificate));
         self.store.commit(batch)?;
+        // The certificate may be ahead of what is stable.
+        let counted_from = header.height.min(self.stable.header.height);
         while self
             .recent
             .front()
-            .is_some_and(|(height, ..)| *height < header.height)
-            && self.recent.len() > 1
+            .is_some_and(|(height, ..)| height.0 + KEPT_STATES <= counted_from.0)
         {
             self.recent.pop_front();
         }

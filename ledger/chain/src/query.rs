@@ -1,12 +1,13 @@
 use borsh::{BorshDeserialize, BorshSerialize};
 use hedgerow_base::{Digest, Height, NodeSet, Slot};
+use hedgerow_evm::MAX_TRANSACTION;
 use hedgerow_proofs::MAX_PROOF;
 use hedgerow_records::{
     Description, DeviceId, DevicePublicKey, Name, ProtocolName, Reading, StreamId, StreamName,
 };
 use hedgerow_wire::{Blob, DecodeError, List, Text, decode, encode};
 
-use crate::MAX_PROPOSALS;
+use crate::{ContractAnswer, ContractQuery, MAX_PROPOSALS};
 
 /// How many items one answer lists at most; an answer may have fewer than asked for, to stay small.
 pub const MAX_PAGE: usize = 1000;
@@ -70,11 +71,13 @@ pub enum Query {
     },
     /// Which protocol orders, since when, and what is voted for. [`Answer::Protocol`].
     Protocol,
+    /// Something about contracts, accounts or Ethereum's transactions. [`Answer::Contracts`].
+    Contracts(ContractQuery),
 }
 
 impl Query {
     /// How many bytes a query may have when encoded.
-    pub const MAX_BYTES: usize = 256;
+    pub const MAX_BYTES: usize = MAX_TRANSACTION + (16 << 10);
 
     /// The query that `bytes`, all of them, encode.
     ///
@@ -255,11 +258,13 @@ pub enum Answer {
     Malformed,
     /// To [`Query::Protocol`].
     Protocol(ProtocolSummary),
+    /// To [`Query::Contracts`].
+    Contracts(ContractAnswer),
 }
 
 impl Answer {
     /// How many bytes an answer may have when encoded.
-    pub const MAX_BYTES: usize = 2 << 20;
+    pub const MAX_BYTES: usize = 4 << 20;
 
     /// The answer that `bytes`, all of them, encode.
     ///

@@ -2,6 +2,8 @@ use hedgerow_kv::Table;
 
 /// Height (8 bytes, big-endian) → [`BlockEntry`](crate::ledger::BlockEntry).
 pub(crate) const BLOCKS: Table = "blocks";
+/// Hash of a block's header → height (8 bytes, big-endian).
+pub(crate) const HEIGHTS: Table = "heights";
 /// Slot (8 bytes, big-endian) → [`Batch`](crate::Batch).
 pub(crate) const BATCHES: Table = "batches";
 /// Position (8 bytes, big-endian) → node of the Merkle mountain range over all headers.
@@ -19,6 +21,7 @@ pub(crate) const META: Table = "meta";
 pub fn tables() -> impl Iterator<Item = Table> {
     [
         BLOCKS,
+        HEIGHTS,
         BATCHES,
         RECEIPTS,
         TRANSACTIONS,

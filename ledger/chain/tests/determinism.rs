@@ -6,7 +6,7 @@ use bytes::Bytes;
 use common::*;
 use hedgerow_base::{Digest, Height, Time};
 use hedgerow_chain::{Answer, Epoch, Ledger, OpenError, Query};
-use hedgerow_kv::{KvStore, MemoryStore};
+use hedgerow_kv::{KvRead, KvStore, MemoryStore};
 use hedgerow_records::Algorithm;
 use proptest::prelude::*;
 
@@ -360,8 +360,8 @@ fn golden_headers() {
     assert_eq!(
         [genesis_hash, ledger.head().hash.to_hex()],
         [
-            "c8af344e7bb093ce938cde9726e945065305725d6107c3ee71ef9968e2b308c6",
-            "2091be0cffec938b0e1ed056ec11c70e66fd61aa85ac4b058f03ad79b9831815"
+            "efeee51f5a622403dceca9d9748fa3c6ec34f88b30fecd28190a6b1f7ac841f3",
+            "f0fb8a78e8566c0ee9d2996787bc3b67846442770dd6d1fb42a25932b7fedd0a"
         ]
     );
 }

@@ -4,7 +4,8 @@ use std::{
 };
 
 use alloy_primitives::B256;
-use hedgerow_kv::Table;
+use hedgerow_kv::{KvRead, StoreError, Table};
+use hedgerow_state::{EMPTY_CODE_HASH, View};
 use revm::bytecode::Bytecode;
 
 /// keccak256(code) → code. What was deployed stays: another account may have the same code.
@@ -12,6 +13,25 @@ pub(crate) const CODE: Table = "contract_code";
 
 /// The tables that this crate writes.
 pub const TABLES: [Table; 1] = [CODE];
+
+/// The code with that hash, as it was deployed; empty for the hash of no code.
+///
+/// # Errors
+/// When the store fails, or lacks it.
+pub fn code<S: KvRead + ?Sized>(view: &View<'_, S>, hash: B256) -> Result<Vec<u8>, StoreError> {
+    if hash == EMPTY_CODE_HASH {
+        return Ok(Vec::new());
+    }
+    let stored = view.get(CODE, hash.as_slice())?;
+    stored.ok_or_else(|| lost(hash))
+}
+
+/// What is said when a code is not there.
+pub(crate) fn lost(hash: B256) -> StoreError {
+    StoreError(format!(
+        "table {CODE} lacks the code {hash}, or it is damaged: restore the store, or wipe it and rejoin"
+    ))
+}
 
 /// How many contracts' code is kept ready to run; each has 48 KiB at most, analysed.
 const CACHED: usize = 256;

@@ -1,6 +1,8 @@
+use std::convert::Infallible;
+
 use alloy_consensus::{Eip658Value, Receipt, ReceiptEnvelope, TxType, Typed2718};
 use alloy_primitives::{Address, B256, Bytes, Log, TxKind, U256};
-use hedgerow_kv::{KvStore, StoreError};
+use hedgerow_kv::{KvRead, StoreError};
 use hedgerow_state::{State, View, Writes};
 use revm::{
     Context, ExecuteCommitEvm, ExecuteEvm, MainBuilder, MainContext, MainnetEvm,
@@ -8,7 +10,8 @@ use revm::{
         BlockEnv, CfgEnv, TxEnv,
         result::{EVMError, ExecutionResult, HaltReason, Output, SuccessReason},
     },
-    handler::MainnetContext,
+    database_interface::EmptyDB,
+    handler::{EthFrame, Handler, MainnetContext, MainnetHandler},
     primitives::hardfork::SpecId,
 };
 
@@ -41,8 +44,8 @@ pub struct Block {
     pub height: u64,
     /// Its time: milliseconds since the Unix epoch. Contracts see whole seconds.
     pub time: u64,
-    /// The hash of the block before it.
-    pub parent: B256,
+    /// The root of all headers before it: what PREVRANDAO gives, and the header's `mixHash` is.
+    pub history: B256,
 }
 
 /// What became of a transaction that was executed.
@@ -139,7 +142,7 @@ impl Contracts {
     ///
     /// # Errors
     /// Only when the store fails: no transaction can make it.
-    pub fn execute<'t, S: KvStore + ?Sized>(
+    pub fn execute<'t, S: KvRead + ?Sized>(
         &mut self,
         block: Block,
         transactions: impl IntoIterator<Item = &'t Transaction>,
@@ -175,7 +178,7 @@ impl Contracts {
     ///
     /// # Errors
     /// When the store fails; the inner one when it is not even begun.
-    pub fn call<S: KvStore + ?Sized>(
+    pub fn call<S: KvRead + ?Sized>(
         &mut self,
         block: Block,
         call: &Call,
@@ -199,6 +202,8 @@ impl Contracts {
             deployed: std::collections::BTreeMap::new(),
         };
         let mut evm = machine(&rules, block, &mut database);
+        // A contract may be asked about as if it sent something itself.
+        evm.ctx.cfg.disable_eip3607 = true;
         let transaction = TxEnv {
             caller: call.from,
             gas_limit: call.gas.min(rules.gas_limit).min(MAX_GAS),
@@ -217,35 +222,115 @@ impl Contracts {
             Err(error) => invalid(error).map(Err),
         }
     }
+
+    /// As [`Contracts::call`]; but the gas of a call that succeeds is what a transaction like it needs, or a
+    /// 64th more at most: a call may need more than it takes in the end.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn estimate<S: KvRead + ?Sized>(
+        &mut self,
+        block: Block,
+        call: &Call,
+        ancestors: &dyn Ancestors,
+        view: &View<'_, S>,
+        state: &State,
+    ) -> Result<Result<(Outcome, u64), Refusal>, StoreError> {
+        let most = call.gas.min(self.rules.gas_limit).min(MAX_GAS);
+        let with = |gas| Call {
+            gas,
+            ..call.clone()
+        };
+        let (output, took) = match self.call(block, &with(most), ancestors, view, state)? {
+            Ok((Outcome::Success(output), took)) => (output, took),
+            other => return Ok(other),
+        };
+        let (mut low, mut high) = (took.saturating_sub(1), most);
+        // That is mostly enough. Where it is not, a call inside keeps a 64th back, or a refund came.
+        let mut guesses = [took, took.saturating_add(took / 63).saturating_add(2_300)].into_iter();
+        while high - low > (high / ESTIMATE_SLACK).max(1) {
+            let gas = guesses.next().unwrap_or(low + (high - low) / 2);
+            let gas = gas.clamp(low + 1, high - 1);
+            match self.call(block, &with(gas), ancestors, view, state)? {
+                Ok((Outcome::Success(_), _)) => high = gas,
+                _ => low = gas,
+            }
+        }
+        Ok(Ok((Outcome::Success(output), high)))
+    }
 }
 
-/// How much gas a transaction may have (EIP-7825).
-const MAX_GAS: u64 = 1 << 24;
+/// An estimate is above what is needed by one in so many at most.
+const ESTIMATE_SLACK: u64 = 64;
 
-fn machine<'a, 'b, S: KvStore + ?Sized>(
-    rules: &Rules,
-    block: Block,
-    database: &'b mut StateDatabase<'a, S>,
-) -> Evm<'a, 'b, S> {
+/// How much gas a transaction may have (EIP-7825).
+pub const MAX_GAS: u64 = 1 << 24;
+
+/// Whether a transaction can be executed at all, as far as that does not depend on the accounts.
+///
+/// # Errors
+/// Why it can't.
+pub fn check(rules: &Rules, transaction: &Transaction) -> Result<(), Refusal> {
+    let environment = transaction.environment(rules.gas_price)?;
+    if environment.gas_limit > rules.gas_limit {
+        return Err(Refusal::BlockFull {
+            needed: environment.gas_limit,
+            left: rules.gas_limit,
+        });
+    }
+    let block = Block {
+        height: 0,
+        time: 0,
+        history: B256::ZERO,
+    };
+    let mut evm = Context::mainnet()
+        .with_db(EmptyDB::new())
+        .with_cfg(settings(rules))
+        .with_block(surroundings(rules, block))
+        .with_tx(environment)
+        .build_mainnet();
+    let handler = MainnetHandler::<_, EVMError<Infallible>, EthFrame>::default();
+    let valid = handler
+        .validate_env(&mut evm)
+        .and_then(|()| handler.validate_initial_tx_gas(&mut evm));
+    match valid {
+        Ok(_) => Ok(()),
+        Err(EVMError::Transaction(invalid)) => Err(Refusal::of(invalid)),
+        Err(other) => Err(Refusal::Invalid(other.to_string())),
+    }
+}
+
+fn settings(rules: &Rules) -> CfgEnv {
     let mut settings = CfgEnv::new_with_spec(SPEC);
     settings.chain_id = rules.chain;
-    let block = BlockEnv {
+    settings
+}
+
+fn surroundings(rules: &Rules, block: Block) -> BlockEnv {
+    BlockEnv {
         number: U256::from(block.height),
         beneficiary: rules.beneficiary,
         timestamp: U256::from(block.time / 1000),
         gas_limit: rules.gas_limit,
         basefee: 0,
-        prevrandao: Some(block.parent),
+        prevrandao: Some(block.history),
         ..BlockEnv::default()
-    };
+    }
+}
+
+fn machine<'a, 'b, S: KvRead + ?Sized>(
+    rules: &Rules,
+    block: Block,
+    database: &'b mut StateDatabase<'a, S>,
+) -> Evm<'a, 'b, S> {
     Context::mainnet()
         .with_db(database)
-        .with_cfg(settings)
-        .with_block(block)
+        .with_cfg(settings(rules))
+        .with_block(surroundings(rules, block))
         .build_mainnet()
 }
 
-fn execute_one<S: KvStore + ?Sized>(
+fn execute_one<S: KvRead + ?Sized>(
     evm: &mut Evm<'_, '_, S>,
     rules: &Rules,
     transaction: &Transaction,

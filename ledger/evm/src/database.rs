@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use alloy_primitives::{Address, B256, U256, map::AddressMap};
-use hedgerow_kv::{KvStore, StoreError};
+use hedgerow_kv::{KvRead, StoreError};
 use hedgerow_state::{Account, EMPTY_CODE_HASH, State, View, Writes};
 use revm::{
     Database, DatabaseCommit,
@@ -10,7 +10,7 @@ use revm::{
     state::{Account as Touched, AccountInfo},
 };
 
-use crate::code::{CODE, Codes};
+use crate::code::{CODE, Codes, code, lost};
 
 /// What knows the hashes of earlier blocks.
 pub trait Ancestors {
@@ -38,7 +38,7 @@ pub(crate) struct StateDatabase<'a, S: ?Sized> {
     pub(crate) deployed: BTreeMap<B256, Bytecode>,
 }
 
-impl<S: KvStore + ?Sized> StateDatabase<'_, S> {
+impl<S: KvRead + ?Sized> StateDatabase<'_, S> {
     /// What the store needs to hear of new code.
     pub(crate) fn take_writes(&mut self, writes: &mut Writes) {
         for (hash, code) in core::mem::take(&mut self.deployed) {
@@ -85,7 +85,7 @@ impl<S: KvStore + ?Sized> StateDatabase<'_, S> {
     }
 }
 
-impl<S: KvStore + ?Sized> Database for StateDatabase<'_, S> {
+impl<S: KvRead + ?Sized> Database for StateDatabase<'_, S> {
     type Error = Failed;
 
     fn basic(&mut self, address: Address) -> Result<Option<AccountInfo>, Failed> {
@@ -108,14 +108,8 @@ impl<S: KvStore + ?Sized> Database for StateDatabase<'_, S> {
         if let Some(code) = self.deployed.get(&hash) {
             return Ok(code.clone());
         }
-        let stored = self.view.get(CODE, hash.as_slice()).map_err(Failed)?;
-        let code = stored
-            .and_then(|bytes| Bytecode::new_raw_checked(bytes.into()).ok())
-            .ok_or_else(|| {
-                Failed(StoreError(format!(
-                    "table {CODE} lacks the code {hash}, or it is damaged: restore the store, or wipe it and rejoin"
-                )))
-            })?;
+        let stored = code(self.view, hash).map_err(Failed)?;
+        let code = Bytecode::new_raw_checked(stored.into()).map_err(|_| Failed(lost(hash)))?;
         self.codes.keep(hash, code.clone());
         Ok(code)
     }
@@ -130,7 +124,7 @@ impl<S: KvStore + ?Sized> Database for StateDatabase<'_, S> {
     }
 }
 
-impl<S: KvStore + ?Sized> DatabaseCommit for StateDatabase<'_, S> {
+impl<S: KvRead + ?Sized> DatabaseCommit for StateDatabase<'_, S> {
     fn commit(&mut self, changes: AddressMap<Touched>) {
         let changes: BTreeMap<_, _> = changes.into_iter().collect();
         for (address, touched) in changes {

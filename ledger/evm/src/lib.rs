@@ -11,7 +11,7 @@
 //! - **An order is agreed on before anybody executes it**, so a block's list may have transactions that can't be executed,
 //!   such as one that two gateways carried. They are refused, change nothing, and take no gas.
 //! - **No blobs** (EIP-4844), no transaction without a chain id (before EIP-155): it would hold on every network.
-//! - PREVRANDAO gives the parent's hash. It is no randomness: whoever orders knows it before.
+//! - PREVRANDAO gives the root of all headers before the block. It is no randomness: whoever orders knows it before.
 #![cfg_attr(
     not(test),
     deny(
@@ -28,8 +28,8 @@ mod database;
 mod refusal;
 mod transaction;
 
-pub use code::TABLES;
-pub use contracts::{Block, Call, Contracts, Executed, Outcome, Rules, SPEC};
+pub use code::{TABLES, code};
+pub use contracts::{Block, Call, Contracts, Executed, MAX_GAS, Outcome, Rules, SPEC, check};
 pub use database::Ancestors;
 pub use refusal::Refusal;
 pub use transaction::{MAX_TRANSACTION, Transaction};

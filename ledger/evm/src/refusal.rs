@@ -98,6 +98,14 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    /// Whether a refusal with this text may pass by itself: the same transaction may be executed in a later block.
+    #[must_use]
+    pub fn passes(text: &str) -> bool {
+        ["nonce too high", "exceeds block gas limit"]
+            .iter()
+            .any(|start| text.starts_with(start))
+    }
+
     pub(crate) fn of(invalid: InvalidTransaction) -> Self {
         use InvalidTransaction as I;
         match invalid {
@@ -134,5 +142,21 @@ impl Refusal {
             I::CreateInitCodeSizeLimit => Self::InitCodeTooLarge,
             other => Self::Invalid(other.to_string()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_passes_is_known_by_its_text() {
+        let (found, expected, needed, left) = (1, 2, 3, 4);
+        let high = Refusal::NonceTooHigh { found, expected };
+        let low = Refusal::NonceTooLow { found, expected };
+        let full = Refusal::BlockFull { needed, left };
+        let passes = [high, full, low, Refusal::InsufficientFunds]
+            .map(|one| Refusal::passes(&one.to_string()));
+        assert_eq!(passes, [true, true, false, false]);
     }
 }

@@ -7,7 +7,7 @@ use alloy_eips::{eip2718::Encodable2718, eip2930::AccessList, eip7702::Authoriza
 use alloy_primitives::{Address, B256, Bytes, TxKind, U256, keccak256};
 use chain::{CHAIN, Chain, RICH, Signer, counter, deploying, ender, historian, plain, spinner};
 use hedgerow_evm::{Executed, MAX_TRANSACTION, Outcome, Refusal, Transaction};
-use hedgerow_kv::KvStore;
+use hedgerow_kv::KvRead;
 use hedgerow_state::State;
 
 fn only(mut results: Vec<Result<Executed, Refusal>>) -> Executed {

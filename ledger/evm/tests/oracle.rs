@@ -90,7 +90,7 @@ impl Oracle {
             timestamp: U256::from(block.time / 1000),
             gas_limit: 30_000_000,
             basefee: 0,
-            prevrandao: Some(block.parent),
+            prevrandao: Some(block.history),
             ..BlockEnv::default()
         };
         let mut evm = Context::mainnet()

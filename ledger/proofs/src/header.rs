@@ -30,8 +30,9 @@ fn number(content: &[u8]) -> Option<u64> {
 /// What a block commits to. Encoded as Ethereum's header of the Prague fork (21 fields, RLP), so that its tools read
 /// it; what this ledger has no use for has the value that Ethereum defines for "nothing".
 ///
-/// Ethereum's timestamp is in whole seconds. `extraData` has the rest, 81 bytes: [`EXTRA_VERSION`], the slot (8 bytes,
-/// big-endian), the time in milliseconds (8, big-endian), the history root (32), the genesis' digest (32).
+/// Ethereum's timestamp is in whole seconds: `extraData` has [`EXTRA_VERSION`] and the time in milliseconds (8 bytes,
+/// big-endian). The history root is in `mixHash`, the slot in `nonce` (big-endian), the genesis' digest in
+/// `parentBeaconBlockRoot`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Header {
     /// The hash of the header before this one; zero in the genesis block.
@@ -84,13 +85,13 @@ impl Header {
             &self.gas_used,
             &(self.time / 1000),
             &extra.as_slice(),
-            &[0_u8; 32],
-            &[0_u8; 8],
+            &self.history_root.0,
+            &self.slot.0.to_be_bytes(),
             &0_u64,
             &NO_WITHDRAWALS.0,
             &0_u64,
             &0_u64,
-            &[0_u8; 32],
+            &self.genesis.0,
             &NO_REQUESTS.0,
         ];
         let mut out = Vec::with_capacity(MAX_HEADER);
@@ -105,13 +106,7 @@ impl Header {
     }
 
     fn extra(&self) -> Vec<u8> {
-        let parts: [&[u8]; 5] = [
-            &[EXTRA_VERSION],
-            &self.slot.0.to_be_bytes(),
-            &self.time.to_be_bytes(),
-            self.history_root.as_ref(),
-            self.genesis.as_ref(),
-        ];
+        let parts: [&[u8]; 2] = [&[EXTRA_VERSION], &self.time.to_be_bytes()];
         parts.concat()
     }
 
@@ -148,26 +143,30 @@ impl Header {
             gas_used,
             _,
             extra,
-            ..,
+            history_root,
+            slot,
+            _,
+            _,
+            _,
+            _,
+            genesis,
+            _,
         ] = items;
-        let (_version, extra) = extra.content.split_first()?;
-        let (slot, extra) = extra.split_first_chunk()?;
-        let (time, extra) = extra.split_first_chunk()?;
-        let (history_root, extra) = extra.split_first_chunk()?;
+        let (_version, time) = extra.content.split_first()?;
         let digest = |bytes: &[u8]| Some(Digest(bytes.try_into().ok()?));
         Some(Self {
             parent: digest(parent.content)?,
             height: Height(number(height.content)?),
-            slot: Slot(u64::from_be_bytes(*slot)),
-            time: u64::from_be_bytes(*time),
+            slot: Slot(u64::from_be_bytes(slot.content.try_into().ok()?)),
+            time: u64::from_be_bytes(time.try_into().ok()?),
             state_root: digest(state_root.content)?,
             transactions_root: digest(transactions_root.content)?,
             receipts_root: digest(receipts_root.content)?,
             logs_bloom: Bloom::try_from(logs_bloom.content).ok()?,
             gas_limit: number(gas_limit.content)?,
             gas_used: number(gas_used.content)?,
-            history_root: Digest(*history_root),
-            genesis: digest(extra)?,
+            history_root: digest(history_root.content)?,
+            genesis: digest(genesis.content)?,
         })
     }
 

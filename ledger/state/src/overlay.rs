@@ -1,7 +1,7 @@
 use alloc::{collections::BTreeMap, vec::Vec};
 use core::ops::Bound;
 
-use hedgerow_kv::{Entry, KvStore, StoreError, Table, WriteBatch};
+use hedgerow_kv::{Entry, KvRead, StoreError, Table, WriteBatch};
 
 /// Changes that are not in the store yet.
 #[derive(Clone, Debug, Default)]
@@ -61,7 +61,7 @@ impl<S: ?Sized> Clone for View<'_, S> {
     }
 }
 
-impl<'a, S: KvStore + ?Sized> View<'a, S> {
+impl<'a, S: KvRead + ?Sized> View<'a, S> {
     /// `store` under these layers, the oldest first.
     #[must_use]
     pub fn new(store: &'a S, layers: impl IntoIterator<Item = &'a Writes>) -> Self {

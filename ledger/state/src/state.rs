@@ -1,7 +1,7 @@
 use alloc::vec::Vec;
 
 use alloy_primitives::{Address, B256, U256, keccak256};
-use hedgerow_kv::{KvStore, StoreError, Table};
+use hedgerow_kv::{KvRead, StoreError, Table};
 
 use crate::{
     Writes,
@@ -92,7 +92,7 @@ impl State {
     ///
     /// # Errors
     /// When the store fails, or an entry is damaged.
-    pub fn load<S: KvStore + ?Sized>(store: &S) -> Result<Self, LoadError> {
+    pub fn load<S: KvRead + ?Sized>(store: &S) -> Result<Self, LoadError> {
         let mut state = Self::default();
         each(store, ACCOUNTS, |key, value| {
             let account = Account::from_bytes(value)?;
@@ -231,7 +231,7 @@ impl State {
 }
 
 /// Calls `take` with every entry of a table; `None` from it means that the entry is damaged.
-fn each<S: KvStore + ?Sized>(
+fn each<S: KvRead + ?Sized>(
     store: &S,
     table: Table,
     mut take: impl FnMut(&[u8], &[u8]) -> Option<()>,

@@ -3,7 +3,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use alloy_primitives::U256;
 use hedgerow_base::{Digest, Height, Roster, Slot};
 use hedgerow_crypto::VerifyingKey;
-use hedgerow_kv::{KvStore, StoreError};
+use hedgerow_kv::{KvRead, StoreError};
 use hedgerow_merkle::leaf_hash;
 use hedgerow_proofs::layout::{self, STREAMS_ADDRESS};
 use hedgerow_records::{
@@ -110,7 +110,7 @@ impl Streams {
     ///
     /// # Errors
     /// Only when the store fails: no transaction can make it.
-    pub fn execute<S: KvStore + ?Sized>(
+    pub fn execute<S: KvRead + ?Sized>(
         &mut self,
         block: BlockContext,
         transactions: &[&[u8]],
@@ -154,7 +154,7 @@ impl Streams {
         Ok(receipts)
     }
 
-    fn device<S: KvStore + ?Sized>(
+    fn device<S: KvRead + ?Sized>(
         &mut self,
         view: &View<'_, S>,
         id: DeviceId,
@@ -173,7 +173,7 @@ impl Streams {
 /// What became of a transaction; the outer error is the store's.
 type Outcome = Result<Result<Receipt, Rejection>, StoreError>;
 
-impl<S: KvStore + ?Sized> Execution<'_, S> {
+impl<S: KvRead + ?Sized> Execution<'_, S> {
     fn apply(&mut self, transaction: Admitted) -> Outcome {
         match transaction {
             Admitted::Register {

@@ -1,5 +1,5 @@
 use hedgerow_base::Digest;
-use hedgerow_kv::{KvStore, StoreError};
+use hedgerow_kv::{KvRead, StoreError};
 use hedgerow_merkle::{NodeAddress, Nodes, node_count};
 use hedgerow_records::StreamId;
 use hedgerow_state::{View, Writes};
@@ -18,7 +18,7 @@ pub struct StreamNodes<'a, S: ?Sized> {
     stream: StreamId,
 }
 
-impl<'a, S: KvStore + ?Sized> StreamNodes<'a, S> {
+impl<'a, S: KvRead + ?Sized> StreamNodes<'a, S> {
     /// Those of `stream`.
     #[must_use]
     pub const fn new(view: View<'a, S>, stream: StreamId) -> Self {
@@ -26,7 +26,7 @@ impl<'a, S: KvStore + ?Sized> StreamNodes<'a, S> {
     }
 }
 
-impl<S: KvStore + ?Sized> Nodes for StreamNodes<'_, S> {
+impl<S: KvRead + ?Sized> Nodes for StreamNodes<'_, S> {
     type Error = StoreError;
 
     fn node(&self, address: NodeAddress) -> Result<Option<Digest>, StoreError> {

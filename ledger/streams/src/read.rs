@@ -1,5 +1,5 @@
 use borsh::BorshDeserialize;
-use hedgerow_kv::{KvStore, StoreError, Table};
+use hedgerow_kv::{KvRead, StoreError, Table};
 use hedgerow_proofs::Leaf;
 use hedgerow_records::{DeviceId, Name, StreamId, StreamName};
 use hedgerow_state::View;
@@ -33,7 +33,7 @@ fn value<T: BorshDeserialize>(table: Table, bytes: &[u8]) -> Result<T, StoreErro
 ///
 /// # Errors
 /// When the store fails or is damaged.
-pub fn device<S: KvStore + ?Sized>(
+pub fn device<S: KvRead + ?Sized>(
     view: &View<'_, S>,
     id: DeviceId,
 ) -> Result<Option<Device>, StoreError> {
@@ -46,7 +46,7 @@ pub fn device<S: KvStore + ?Sized>(
 ///
 /// # Errors
 /// When the store fails or is damaged.
-pub fn device_named<S: KvStore + ?Sized>(
+pub fn device_named<S: KvRead + ?Sized>(
     view: &View<'_, S>,
     name: &Name,
 ) -> Result<Option<DeviceId>, StoreError> {
@@ -59,7 +59,7 @@ pub fn device_named<S: KvStore + ?Sized>(
 ///
 /// # Errors
 /// When the store fails or is damaged.
-pub fn devices<S: KvStore + ?Sized>(
+pub fn devices<S: KvRead + ?Sized>(
     store: &S,
     after: Option<&Name>,
     limit: usize,
@@ -80,7 +80,7 @@ pub fn devices<S: KvStore + ?Sized>(
 ///
 /// # Errors
 /// When the store fails or is damaged.
-pub fn stream<S: KvStore + ?Sized>(
+pub fn stream<S: KvRead + ?Sized>(
     view: &View<'_, S>,
     id: StreamId,
 ) -> Result<Option<Stream>, StoreError> {
@@ -96,7 +96,7 @@ pub fn stream<S: KvStore + ?Sized>(
 ///
 /// # Errors
 /// When the store fails or is damaged.
-pub fn stream_named<S: KvStore + ?Sized>(
+pub fn stream_named<S: KvRead + ?Sized>(
     view: &View<'_, S>,
     stream: &StreamName,
 ) -> Result<Option<StreamId>, StoreError> {
@@ -109,7 +109,7 @@ pub fn stream_named<S: KvStore + ?Sized>(
 ///
 /// # Errors
 /// When the store fails or is damaged.
-pub fn streams<S: KvStore + ?Sized>(
+pub fn streams<S: KvRead + ?Sized>(
     store: &S,
     after: Option<&StreamName>,
     limit: usize,
@@ -129,7 +129,7 @@ pub fn streams<S: KvStore + ?Sized>(
 ///
 /// # Errors
 /// When the store fails or is damaged.
-pub fn reading<S: KvStore + ?Sized>(
+pub fn reading<S: KvRead + ?Sized>(
     view: &View<'_, S>,
     stream: StreamId,
     sequence: u64,
@@ -145,7 +145,7 @@ pub fn reading<S: KvStore + ?Sized>(
 ///
 /// # Errors
 /// When the store fails or is damaged.
-pub fn range<S: KvStore + ?Sized>(
+pub fn range<S: KvRead + ?Sized>(
     view: &View<'_, S>,
     stream: StreamId,
     from: u64,

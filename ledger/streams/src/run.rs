@@ -1,6 +1,6 @@
 use borsh::{BorshDeserialize, BorshSerialize};
 use hedgerow_base::{Digest, Height};
-use hedgerow_kv::{KvStore, StoreError};
+use hedgerow_kv::{KvRead, StoreError};
 use hedgerow_proofs::Leaf;
 use hedgerow_records::{ContentType, Payload, Reading, StreamId};
 use hedgerow_state::View;
@@ -76,7 +76,7 @@ impl Run {
 }
 
 /// The run that has a stream's first number at or after `sequence`.
-pub(crate) fn run_at<S: KvStore + ?Sized>(
+pub(crate) fn run_at<S: KvRead + ?Sized>(
     view: &View<'_, S>,
     stream: StreamId,
     sequence: u64,

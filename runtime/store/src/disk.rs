@@ -7,7 +7,7 @@ use std::{
 };
 
 use fjall::{Database, Error, Keyspace, KeyspaceCreateOptions, PersistMode, Readable, Snapshot};
-use hedgerow_kv::{Entry, KvStore, StoreError, Table, WriteBatch};
+use hedgerow_kv::{Entry, KvRead, KvStore, StoreError, Table, WriteBatch};
 
 use crate::{
     journals::mend,
@@ -138,7 +138,7 @@ impl DiskStore {
     }
 }
 
-/// A store as it was at one moment. Its reads are those of [`KvStore`].
+/// A store as it was at one moment.
 pub struct DiskSnapshot {
     dir: PathBuf,
     snapshot: Snapshot,
@@ -153,23 +153,15 @@ impl fmt::Debug for DiskSnapshot {
     }
 }
 
-impl DiskSnapshot {
-    /// As [`KvStore::get`].
-    ///
-    /// # Errors
-    /// When the store has failed.
-    pub fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+impl KvRead for DiskSnapshot {
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         let value = self.snapshot.get(&self.tree, key::encode(table, key)?);
         value
             .map(|value| value.map(|value| value.to_vec()))
             .map_err(|error| failed(&self.dir, &error))
     }
 
-    /// As [`KvStore::scan`].
-    ///
-    /// # Errors
-    /// When the store has failed.
-    pub fn scan(
+    fn scan(
         &self,
         table: Table,
         from: &[u8],
@@ -188,7 +180,7 @@ impl DiskSnapshot {
     }
 }
 
-impl KvStore for DiskStore {
+impl KvRead for DiskStore {
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         let value = self.tree.get(key::encode(table, key)?);
         value
@@ -208,7 +200,9 @@ impl KvStore for DiskStore {
         };
         collect(&self.dir, table, self.tree.range(bounds), limit)
     }
+}
 
+impl KvStore for DiskStore {
     fn commit(&mut self, batch: WriteBatch) -> Result<(), StoreError> {
         if batch.is_empty() {
             return Ok(());

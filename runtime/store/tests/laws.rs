@@ -2,7 +2,7 @@
 
 use std::{fs, io::Read, path::Path};
 
-use hedgerow_kv::{KvStore, MemoryStore, Table, WriteBatch};
+use hedgerow_kv::{KvRead, KvStore, MemoryStore, Table, WriteBatch};
 use hedgerow_store::{DiskStore, StoreOptions};
 use proptest::prelude::*;
 use tempfile::TempDir;

@@ -17,7 +17,7 @@ use std::{
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use hedgerow_base::{NodeId, Slot, Time};
+use hedgerow_base::{Height, NodeId, Slot, Time};
 use hedgerow_chain::{Answer, Attestations, Genesis, Ledger, Member, Query, Request};
 use hedgerow_crypto::SigningKey;
 use hedgerow_gateway::{
@@ -39,6 +39,7 @@ pub struct Fake {
     keys: Vec<SigningKey>,
     slot: AtomicU64,
     stalled: watch::Sender<bool>,
+    attested: watch::Sender<Height>,
     pub requests: AtomicU64,
     pub hide_certificates: AtomicBool,
 }
@@ -88,6 +89,7 @@ impl Fake {
             keys,
             slot: AtomicU64::new(1),
             stalled: watch::Sender::new(false),
+            attested: watch::Sender::new(Height::ZERO),
             requests: AtomicU64::new(0),
             hide_certificates: AtomicBool::new(false),
         })
@@ -141,6 +143,7 @@ impl Fake {
         let certificate = attestations.certificate(&done.header).unwrap();
         ledger.certify(certificate).unwrap().unwrap();
         attestations.forget_below(height);
+        self.attested.send_replace(height);
         done.receipts[0].0.clone().into_vec()
     }
 
@@ -216,10 +219,14 @@ impl Network for Fake {
     async fn query(&self, query: Query) -> Result<Answer, QueryError> {
         if self.hide_certificates.load(Ordering::SeqCst) && matches!(query, Query::Prove { .. }) {
             return Ok(Answer::NotYetFinal {
-                certified: hedgerow_base::Height(0),
+                certified: Height::ZERO,
             });
         }
         Ok(self.ledger().query(&query).unwrap())
+    }
+
+    fn attested(&self) -> watch::Receiver<Height> {
+        self.attested.subscribe()
     }
 
     fn status(&self) -> NetworkStatus {

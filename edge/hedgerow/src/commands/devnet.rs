@@ -141,6 +141,7 @@ impl Devnet {
         output.say(format_args!(
             "  HTTP         {url}  (/status, /streams, /openapi.json, /metrics)\n\
              \x20 MQTT         {mqtt}  (records to hedgerow/v1/records/DEVICE)\n\
+             \x20 JSON-RPC     {rpc}  (wallets and tools of Ethereum's; chain {chain}; the accounts of \"test test ... junk\" have 10,000 ether each)\n\
              \x20 validators   {validators}\n\
              \n\
              Try in another terminal:\n\
@@ -152,6 +153,8 @@ impl Devnet {
              \x20 kill -9 {pid}          kills {victim}: {others}\n\
              Without hedgerow on your PATH: `cargo run --release -- status` and so on.\n",
             mqtt = site.mqtt,
+            rpc = site.rpc.as_deref().unwrap_or("off"),
+            chain = site.genesis.network,
             validators = site
                 .validators
                 .iter()
@@ -162,6 +165,8 @@ impl Devnet {
         output.object(&json!({
             "http": url,
             "mqtt": site.mqtt,
+            "rpc": site.rpc,
+            "chain": site.genesis.network,
             "genesis": site.dir.join("genesis.json"),
             "nodes": site.nodes().map(|node| json!({ "name": node.name, "http": format!("http://{}", node.http), "pid": children.pid(&node.name) })).collect::<Vec<_>>(),
             "stream": first.to_string(),

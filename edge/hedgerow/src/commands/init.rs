@@ -60,6 +60,7 @@ pub(crate) struct Init {
 impl Init {
     pub(crate) fn run(self, output: Output) -> Result<ExitCode> {
         let plan = Plan {
+            accounts: Default::default(),
             name: self.name,
             network: self.network,
             validators: self.validators,
@@ -98,7 +99,7 @@ impl Init {
             ));
         }
         let members = made.iter().map(|member| {
-            json!({ "name": member.name, "config": member.config, "http": format!("http://{}", member.http), "mqtt": member.mqtt })
+            json!({ "name": member.name, "config": member.config, "http": format!("http://{}", member.http), "mqtt": member.mqtt, "rpc": member.rpc.map(|rpc| format!("http://{rpc}")) })
         });
         output.object(&json!({
             "network": genesis.network,

@@ -85,9 +85,9 @@ async fn run(output: Output, config: &NodeConfig, stop_with_stdin: bool) -> Resu
     let metrics = hedgerow_gateway::prometheus().context("metrics")?;
     let node = hedgerow_node::Node::start(config, Some(metrics)).await?;
     let addresses = node.addresses();
-    tracing::info!(name = node.name(), peers = %config.listen, http = ?addresses.http, mqtt = ?addresses.mqtt, mqtt_tls = ?addresses.mqtt_tls, "started");
+    tracing::info!(name = node.name(), peers = %config.listen, http = ?addresses.http, mqtt = ?addresses.mqtt, mqtt_tls = ?addresses.mqtt_tls, rpc = ?addresses.rpc, "started");
     output.object(&json!({
-        "name": node.name(), "listen": config.listen, "http": addresses.http, "mqtt": addresses.mqtt, "mqtt_tls": addresses.mqtt_tls,
+        "name": node.name(), "listen": config.listen, "http": addresses.http, "mqtt": addresses.mqtt, "mqtt_tls": addresses.mqtt_tls, "rpc": addresses.rpc,
     }));
     let why = tokio::select! {
         _ = terminate.recv() => "SIGTERM",

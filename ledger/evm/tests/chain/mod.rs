@@ -62,7 +62,7 @@ impl Chain {
             block: Block {
                 height: 1,
                 time: 1_700_000_000_999,
-                parent: genesis,
+                history: genesis,
             },
         }
     }
@@ -93,7 +93,7 @@ impl Chain {
         self.block = Block {
             height: self.block.height + 1,
             time: self.block.time + 500,
-            parent: hash,
+            history: hash,
         };
         results
     }

@@ -1,0 +1,160 @@
+//! `eth_subscribe`, over WebSocket.
+
+use std::sync::Arc;
+
+use alloy_rpc_types_eth::Filter;
+use hedgerow_base::Height;
+use jsonrpsee::{
+    PendingSubscriptionSink, SubscriptionSink,
+    core::{SubscriptionError, traits::IdProvider},
+    types::SubscriptionId,
+};
+use rand::Rng;
+use serde::Serialize;
+use tokio::sync::broadcast::error::RecvError;
+
+use crate::{
+    args::Args,
+    block,
+    error::RpcError,
+    methods::{between, wanted},
+    server::Served,
+};
+
+/// Numbers of subscriptions, as other nodes give them: quantities that can't be guessed.
+#[derive(Debug)]
+pub(crate) struct Ids;
+
+impl IdProvider for Ids {
+    fn next_id(&self) -> SubscriptionId<'static> {
+        let id: u128 = rand::rng().random();
+        format!("{id:#x}").into()
+    }
+}
+
+/// Serves a subscription until it ends.
+pub(crate) async fn subscribe(
+    served: Arc<Served>,
+    args: Result<Args, RpcError>,
+    pending: PendingSubscriptionSink,
+) -> Result<(), SubscriptionError> {
+    let kind = args.and_then(|args| {
+        let kind: String = args.required(0, "subscription")?;
+        Ok((kind, args))
+    });
+    match kind {
+        Ok((kind, args)) => match kind.as_str() {
+            "newHeads" => {
+                let sink = pending.accept().await?;
+                blocks(&served, &sink, None).await
+            }
+            "logs" => {
+                let filter = args.optional::<Filter>(1, "filter").and_then(|filter| {
+                    let filter = filter.unwrap_or_default();
+                    wanted(&filter)
+                });
+                match filter {
+                    Ok(wanted) => {
+                        let sink = pending.accept().await?;
+                        blocks(&served, &sink, Some(wanted)).await
+                    }
+                    Err(error) => {
+                        pending.reject(error).await;
+                        Ok(())
+                    }
+                }
+            }
+            "newPendingTransactions" => {
+                let full = args.optional::<bool>(1, "fullTransactions");
+                match full {
+                    Ok(full) => {
+                        let sink = pending.accept().await?;
+                        transactions(&served, &sink, full.unwrap_or(false)).await
+                    }
+                    Err(error) => {
+                        pending.reject(error).await;
+                        Ok(())
+                    }
+                }
+            }
+            other => {
+                let known = "newHeads, logs or newPendingTransactions";
+                pending
+                    .reject(RpcError::invalid(format!(
+                        "no subscription {other:?}: {known}"
+                    )))
+                    .await;
+                Ok(())
+            }
+        },
+        Err(error) => {
+            pending.reject(error).await;
+            Ok(())
+        }
+    }
+}
+
+async fn send(sink: &SubscriptionSink, item: &impl Serialize) -> Result<(), SubscriptionError> {
+    let item = serde_json::value::to_raw_value(item)?;
+    sink.send(item).await?;
+    Ok(())
+}
+
+/// Tells of each new block, or of its wanted events.
+async fn blocks(
+    served: &Served,
+    sink: &SubscriptionSink,
+    wanted: Option<hedgerow_chain::LogQuery>,
+) -> Result<(), SubscriptionError> {
+    let mut attested = served.chain.attested();
+    let mut next = attested.borrow_and_update().next();
+    loop {
+        tokio::select! {
+            () = sink.closed() => return Ok(()),
+            changed = attested.changed() => if changed.is_err() {
+                return Ok(());
+            }
+        }
+        let newest: Height = *attested.borrow_and_update();
+        if let Some(wanted) = &wanted {
+            if next <= newest {
+                for log in between(served, wanted, next, newest).await? {
+                    send(sink, &log).await?;
+                }
+            }
+            next = next.max(newest.next());
+            continue;
+        }
+        while next <= newest {
+            if let Some(block) = served.chain.block(next).await? {
+                send(sink, &block.head()).await?;
+            }
+            next = next.next();
+        }
+    }
+}
+
+/// Tells of each transaction that this node takes.
+async fn transactions(
+    served: &Served,
+    sink: &SubscriptionSink,
+    full: bool,
+) -> Result<(), SubscriptionError> {
+    let mut news = served.forwarder.news();
+    loop {
+        let transaction = tokio::select! {
+            () = sink.closed() => return Ok(()),
+            new = news.recv() => match new {
+                Ok(transaction) => transaction,
+                // Some are left out.
+                Err(RecvError::Lagged(_)) => continue,
+                Err(RecvError::Closed) => return Ok(()),
+            },
+        };
+        if full {
+            send(sink, &block::pending(&transaction, served.chain.terms)).await?;
+        } else {
+            send(sink, &transaction.hash()).await?;
+        }
+    }
+}

@@ -1,0 +1,439 @@
+//! Answers to questions about contracts. What must be read at one moment is taken from the ledger first; the answer is
+//! then worked out without it, so that a long call holds nobody back.
+
+use alloy_consensus::ReceiptEnvelope;
+use alloy_eips::eip2718::Decodable2718;
+use alloy_primitives::{Address, B256, BloomInput, Bytes, U256};
+use hedgerow_base::{Digest, Height};
+use hedgerow_evm::{Block, Call, Contracts, Outcome, Rules};
+use hedgerow_kv::{KvRead, KvStore, StoreError};
+use hedgerow_proofs::Header;
+use hedgerow_state::{Account, EMPTY_CODE_HASH, State, View};
+use hedgerow_wire::{Blob, List, Text, decode};
+
+use crate::{
+    AccountEvidence, AccountSummary, Batch, CallOutcome, CallRequest, ContractAnswer,
+    ContractBlock, ContractQuery, ContractReceipt, ExecutedTransaction, FoundLog, KEPT_STATES,
+    LogQuery, MAX_ITEM_BYTES, MAX_LOG_BLOCKS, MAX_LOGS, MAX_OUTPUT, MAX_PAGE, Nodes, Word,
+    batch::Split,
+    contracts::{self, Earlier},
+    ledger::{BlockEntry, damaged, key},
+    tables::{BATCHES, BLOCKS, CONTRACT_RECEIPTS, HEIGHTS, TRANSACTIONS},
+};
+
+/// A ledger as one question needs it.
+#[derive(Debug)]
+pub struct Moment {
+    /// The newest block that is final.
+    stable: Height,
+    /// The state that the question is about, where that is kept, and its block.
+    state: Option<(Header, State)>,
+    rules: Rules,
+}
+
+impl<S: KvStore> crate::Ledger<S> {
+    /// The ledger as `query` needs it. Cheap.
+    ///
+    /// # Errors
+    /// When the store fails or is damaged.
+    pub fn moment(&self, query: &ContractQuery) -> Result<Moment, StoreError> {
+        let wanted = match query {
+            ContractQuery::Account { height, .. }
+            | ContractQuery::Proof { height, .. }
+            | ContractQuery::Call { height, .. }
+            | ContractQuery::Estimate { height, .. } => Some(*height),
+            ContractQuery::BlockHash(_)
+            | ContractQuery::Transaction(_)
+            | ContractQuery::Block { .. }
+            | ContractQuery::Logs(_) => None,
+        };
+        let kept = wanted.and_then(|height| {
+            let kept = self.recent.iter().find(|(kept, ..)| *kept == height);
+            kept.map(|(height, _, state)| (*height, state.clone()))
+        });
+        let state = match kept {
+            None => None,
+            Some((height, state)) => self.header(height)?.map(|header| (header, state)),
+        };
+        Ok(Moment {
+            stable: self.head().stable,
+            state,
+            rules: contracts::rules(self.genesis()),
+        })
+    }
+}
+
+fn unknown(what: impl Into<String>) -> ContractAnswer {
+    ContractAnswer::Unknown(words(what.into()))
+}
+
+/// What fits of a text.
+fn words(mut text: String) -> Text<256> {
+    while text.len() > 256 {
+        text.pop();
+    }
+    Text::new(text).unwrap_or_default()
+}
+
+/// What fits of some bytes.
+fn cut<const MAX: usize>(mut bytes: Vec<u8>) -> Blob<MAX> {
+    bytes.truncate(MAX);
+    Blob::new(bytes).unwrap_or_default()
+}
+
+/// The outcome with that output, unless an answer has no room for it.
+fn fits(output: Bytes, outcome: impl FnOnce(Blob<MAX_OUTPUT>) -> CallOutcome) -> CallOutcome {
+    match Blob::new(output.into()) {
+        Ok(output) => outcome(output),
+        Err(error) => CallOutcome::Refused(words(format!("the output: {error}"))),
+    }
+}
+
+fn nodes(nodes: Vec<Vec<u8>>) -> Nodes {
+    List::new(nodes.into_iter().map(cut).collect()).unwrap_or_default()
+}
+
+impl Moment {
+    /// The answer. `store` is the ledger's, now or later: what is read of it never changes.
+    ///
+    /// # Errors
+    /// When the store fails or is damaged.
+    pub fn answer<R: KvRead + ?Sized>(
+        &mut self,
+        query: &ContractQuery,
+        store: &R,
+    ) -> Result<ContractAnswer, StoreError> {
+        match query {
+            ContractQuery::BlockHash(hash) => self.height_of(*hash, store),
+            ContractQuery::Transaction(hash) => self.place_of(*hash, store),
+            ContractQuery::Block { height, from } => self.block(*height, *from, store),
+            ContractQuery::Logs(wanted) => self.logs(wanted, store),
+            ContractQuery::Account {
+                address,
+                code,
+                slots,
+                ..
+            } => self.account(&Address(address.into()), *code, slots, store),
+            ContractQuery::Proof { address, slots, .. } => {
+                Ok(self.proof(&Address(address.into()), slots))
+            }
+            ContractQuery::Call { call, .. } => self.call(call, false, store),
+            ContractQuery::Estimate { call, .. } => self.call(call, true, store),
+        }
+    }
+
+    fn height_of<R: KvRead + ?Sized>(
+        &self,
+        hash: Digest,
+        store: &R,
+    ) -> Result<ContractAnswer, StoreError> {
+        let Some(bytes) = store.get(HEIGHTS, hash.as_ref())? else {
+            return Ok(unknown(format!("block {hash}")));
+        };
+        let height = bytes.try_into().map_err(|_| damaged(HEIGHTS))?;
+        Ok(ContractAnswer::Height(Height(u64::from_be_bytes(height))))
+    }
+
+    fn place_of<R: KvRead + ?Sized>(
+        &self,
+        hash: Digest,
+        store: &R,
+    ) -> Result<ContractAnswer, StoreError> {
+        let Some(bytes) = store.get(TRANSACTIONS, hash.as_ref())? else {
+            return Ok(unknown(format!("transaction {hash}")));
+        };
+        let (height, index): (u64, u32) =
+            decode(&bytes, bytes.len()).map_err(|_| damaged(TRANSACTIONS))?;
+        let receipts = receipts(store, Height(height))?;
+        let position = receipts.iter().position(|receipt| receipt.index == index);
+        let position = position.ok_or_else(|| damaged(CONTRACT_RECEIPTS))? as u32;
+        let height = Height(height);
+        Ok(ContractAnswer::Place { height, position })
+    }
+
+    fn entry<R: KvRead + ?Sized>(
+        &self,
+        height: Height,
+        store: &R,
+    ) -> Result<Option<BlockEntry>, StoreError> {
+        if height > self.stable {
+            return Ok(None);
+        }
+        let Some(bytes) = store.get(BLOCKS, &key(height.0))? else {
+            return Ok(None);
+        };
+        let entry = decode(&bytes, bytes.len()).map_err(|_| damaged(BLOCKS))?;
+        Ok(Some(entry))
+    }
+
+    fn block<R: KvRead + ?Sized>(
+        &self,
+        height: Height,
+        from: u32,
+        store: &R,
+    ) -> Result<ContractAnswer, StoreError> {
+        let Some(entry) = self.entry(height, store)? else {
+            return Ok(unknown(format!("block {height}")));
+        };
+        let header = Header::decode(&entry.header).map_err(|_| damaged(BLOCKS))?;
+        let receipts = receipts(store, height)?;
+        let total = receipts.len() as u32;
+        let (mut transactions, mut logs_before, mut gas_before) = (Vec::new(), 0, 0);
+        if !receipts.is_empty() {
+            let bytes = store.get(BATCHES, &key(header.slot.0))?;
+            let bytes = bytes.ok_or_else(|| damaged(BATCHES))?;
+            let batch: Batch = decode(&bytes, bytes.len()).map_err(|_| damaged(BATCHES))?;
+            let split = Split::new(&batch.requests);
+            let mut all = split.ethereums.into_iter();
+            let mut size = 0;
+            for (position, receipt) in (0..).zip(receipts) {
+                let found = all.find(|(index, _)| *index == receipt.index);
+                let (_, bytes) = found.ok_or_else(|| damaged(BATCHES))?;
+                if position < from {
+                    gas_before += receipt.gas_used;
+                    logs_before += decoded(&receipt)?.logs().len() as u32;
+                    continue;
+                }
+                size += bytes.len() + receipt.receipt.len() + 128;
+                let full = size > MAX_ITEM_BYTES || transactions.len() >= MAX_PAGE;
+                if full && !transactions.is_empty() {
+                    break;
+                }
+                let bytes = Blob::new(bytes.to_vec()).map_err(|_| damaged(BATCHES))?;
+                transactions.push(ExecutedTransaction { bytes, receipt });
+            }
+        }
+        Ok(ContractAnswer::Block(ContractBlock {
+            header: entry.header,
+            total,
+            transactions: List::new(transactions).unwrap_or_default(),
+            logs_before,
+            gas_before,
+        }))
+    }
+
+    fn forgotten(&self) -> ContractAnswer {
+        unknown(format!(
+            "state not kept: ask for one of the newest {KEPT_STATES} blocks; the newest is {}",
+            self.stable
+        ))
+    }
+
+    fn account<R: KvRead + ?Sized>(
+        &self,
+        address: &Address,
+        code: bool,
+        slots: &[Word],
+        store: &R,
+    ) -> Result<ContractAnswer, StoreError> {
+        let Some((_, state)) = &self.state else {
+            return Ok(self.forgotten());
+        };
+        let account = state.account(address);
+        let mut summary = summary(account);
+        if code && let Some(account) = account {
+            let view = View::new(store, []);
+            let code = hedgerow_evm::code(&view, account.code_hash)?;
+            summary.code = Blob::new(code).map_err(|_| damaged("contract_code"))?;
+        }
+        let words = slots.iter().map(|slot| {
+            let word = state.storage(address, &U256::from_be_bytes(*slot));
+            word.to_be_bytes::<32>()
+        });
+        summary.slots = List::new(words.collect()).unwrap_or_default();
+        Ok(ContractAnswer::Account(summary))
+    }
+
+    fn proof(&mut self, address: &Address, slots: &[Word]) -> ContractAnswer {
+        let Some((_, state)) = &mut self.state else {
+            return self.forgotten();
+        };
+        let slots: Vec<_> = slots
+            .iter()
+            .map(|slot| U256::from_be_bytes(*slot))
+            .collect();
+        let proof = state.prove(address, &slots);
+        let mut account = summary(proof.account);
+        let words = proof.storage.iter().map(|slot| slot.value.to_be_bytes());
+        account.slots = List::new(words.collect()).unwrap_or_default();
+        let slots = proof.storage.into_iter().map(|slot| nodes(slot.nodes));
+        ContractAnswer::Proof(AccountEvidence {
+            account,
+            storage_root: proof.storage_root.0,
+            nodes: nodes(proof.nodes),
+            slots: List::new(slots.collect()).unwrap_or_default(),
+        })
+    }
+
+    fn call<R: KvRead + ?Sized>(
+        &self,
+        request: &CallRequest,
+        estimate: bool,
+        store: &R,
+    ) -> Result<ContractAnswer, StoreError> {
+        let Some((header, state)) = &self.state else {
+            return Ok(self.forgotten());
+        };
+        let call = Call {
+            from: Address(request.from.into()),
+            to: request.to.map(|to| Address(to.into())),
+            gas: request.gas,
+            value: U256::from_be_bytes(request.value),
+            input: request.input.to_vec().into(),
+        };
+        let block = Block {
+            height: header.height.0,
+            time: header.time,
+            history: B256::from(header.history_root.0),
+        };
+        let view = View::new(store, []);
+        let earlier = Earlier { view: &view };
+        let mut contracts = Contracts::new(self.rules.clone());
+        let result = if estimate {
+            contracts.estimate(block, &call, &earlier, &view, state)?
+        } else {
+            contracts.call(block, &call, &earlier, &view, state)?
+        };
+        let (outcome, gas) = match result {
+            Ok((Outcome::Success(output), gas)) => (fits(output, CallOutcome::Success), gas),
+            Ok((Outcome::Reverted(output), gas)) => (fits(output, CallOutcome::Reverted), gas),
+            Ok((Outcome::Halted(reason), gas)) => {
+                (CallOutcome::Halted(words(format!("{reason:?}"))), gas)
+            }
+            Err(refusal) => (CallOutcome::Refused(words(refusal.to_string())), 0),
+        };
+        Ok(ContractAnswer::Called { outcome, gas })
+    }
+
+    fn logs<R: KvRead + ?Sized>(
+        &self,
+        wanted: &LogQuery,
+        store: &R,
+    ) -> Result<ContractAnswer, StoreError> {
+        let (mut logs, mut size) = (Vec::new(), 0);
+        let end = Height(wanted.from.0.saturating_add(MAX_LOG_BLOCKS));
+        let last = wanted.to.min(self.stable).min(Height(end.0 - 1));
+        let mut next = (end <= wanted.to.min(self.stable)).then_some((end, 0));
+        // Only blocks with Ethereum transactions have an entry here.
+        let mut from = wanted.from;
+        'blocks: while from <= last {
+            let after = key(last.0.saturating_add(1));
+            let entries = store.scan(CONTRACT_RECEIPTS, &key(from.0), Some(&after), 64)?;
+            let Some((newest, _)) = entries.last() else {
+                break;
+            };
+            from = height_of_key(newest)?.next();
+            for (found, bytes) in entries {
+                let height = height_of_key(&found)?;
+                let Some(entry) = self.entry(height, store)? else {
+                    return Err(damaged(BLOCKS));
+                };
+                let header = Header::decode(&entry.header).map_err(|_| damaged(BLOCKS))?;
+                if !may_have(&header, wanted) {
+                    continue;
+                }
+                let receipts = decode(&bytes, bytes.len());
+                let receipts = receipts.map_err(|_| damaged(CONTRACT_RECEIPTS))?;
+                let hash = Header::hash_encoded(&entry.header);
+                for log in logs_of(&header, hash, receipts, wanted)? {
+                    size += 256 + log.data.len();
+                    if (size > MAX_ITEM_BYTES || logs.len() >= MAX_LOGS) && !logs.is_empty() {
+                        next = Some((height, log.index));
+                        break 'blocks;
+                    }
+                    logs.push(log);
+                }
+            }
+        }
+        Ok(ContractAnswer::Logs {
+            logs: List::new(logs).unwrap_or_default(),
+            next,
+        })
+    }
+}
+
+fn height_of_key(bytes: &[u8]) -> Result<Height, StoreError> {
+    let bytes = bytes.try_into().map_err(|_| damaged(CONTRACT_RECEIPTS))?;
+    Ok(Height(u64::from_be_bytes(bytes)))
+}
+
+fn summary(account: Option<Account>) -> AccountSummary {
+    AccountSummary {
+        nonce: account.map_or(0, |account| account.nonce),
+        balance: account.map_or([0; 32], |account| account.balance.to_be_bytes()),
+        code_hash: account
+            .map_or(EMPTY_CODE_HASH, |account| account.code_hash)
+            .0,
+        ..AccountSummary::default()
+    }
+}
+
+fn receipts<R: KvRead + ?Sized>(
+    store: &R,
+    height: Height,
+) -> Result<Vec<ContractReceipt>, StoreError> {
+    let Some(bytes) = store.get(CONTRACT_RECEIPTS, &key(height.0))? else {
+        return Ok(Vec::new());
+    };
+    decode(&bytes, bytes.len()).map_err(|_| damaged(CONTRACT_RECEIPTS))
+}
+
+fn decoded(receipt: &ContractReceipt) -> Result<ReceiptEnvelope, StoreError> {
+    ReceiptEnvelope::decode_2718_exact(&receipt.receipt).map_err(|_| damaged(CONTRACT_RECEIPTS))
+}
+
+/// Whether the header's Bloom filter leaves it possible that the block has a wanted event.
+fn may_have(header: &Header, wanted: &LogQuery) -> bool {
+    let bloom = alloy_primitives::Bloom(header.logs_bloom.0);
+    let has = |bytes: &[u8]| bloom.contains_input(BloomInput::Raw(bytes));
+    let address = wanted.addresses.is_empty() || wanted.addresses.iter().any(|one| has(one));
+    let topics = wanted.topics.iter();
+    address
+        && topics
+            .into_iter()
+            .all(|any| any.is_empty() || any.iter().any(|one| has(one)))
+}
+
+fn logs_of(
+    header: &Header,
+    block: Digest,
+    receipts: Vec<ContractReceipt>,
+    wanted: &LogQuery,
+) -> Result<Vec<FoundLog>, StoreError> {
+    let (mut found, mut index) = (Vec::new(), 0_u32);
+    for (position, receipt) in (0..).zip(receipts) {
+        for log in decoded(&receipt)?.logs() {
+            let here = index;
+            index += 1;
+            let address = log.address.0.0;
+            let topics: Vec<_> = log.topics().iter().map(|topic| topic.0).collect();
+            let skipped = header.height == wanted.from && here < wanted.from_index;
+            if skipped
+                || !(wanted.addresses.is_empty() || wanted.addresses.contains(&address))
+                || !wanted_topics(&wanted.topics, &topics)
+            {
+                continue;
+            }
+            found.push(FoundLog {
+                height: header.height,
+                block,
+                time: header.time,
+                transaction: receipt.hash,
+                position,
+                index: here,
+                address,
+                topics: List::new(topics).unwrap_or_default(),
+                data: cut(log.data.data.to_vec()),
+            });
+        }
+    }
+    Ok(found)
+}
+
+fn wanted_topics<const N: usize>(wanted: &[List<Word, N>], topics: &[Word]) -> bool {
+    wanted.len() <= topics.len()
+        && wanted
+            .iter()
+            .zip(topics)
+            .all(|(any, topic)| any.is_empty() || any.contains(topic))
+}
