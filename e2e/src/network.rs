@@ -38,6 +38,8 @@ pub struct Member {
     pub http: Http,
     /// A gateway's broker.
     pub mqtt: Option<SocketAddr>,
+    /// The URL of a gateway's JSON-RPC.
+    pub rpc: Option<String>,
     child: Option<Child>,
     /// When the process was last started.
     pub started: Instant,
@@ -54,6 +56,7 @@ impl Network {
             .args([
                 "init",
                 "--json",
+                "--test-accounts",
                 "--base-port",
                 &port,
                 "--validators",
@@ -211,6 +214,7 @@ impl Member {
                 .with_context(|| config.display().to_string())?,
             http: Http::new(text("http")?, PATIENCE),
             mqtt: made["mqtt"].as_str().map(str::parse).transpose()?,
+            rpc: made["rpc"].as_str().map(str::to_owned),
             child: None,
             started: Instant::now(),
         })
@@ -275,8 +279,7 @@ impl Drop for Member {
 fn free_ports() -> Result<u16> {
     let first = 10_000 + (std::process::id() % 28) as u16 * 700;
     for base in (first..30_000).chain(10_000..first).step_by(700) {
-        let ports =
-            (0..8).flat_map(|member| [base + member, base + 200 + member, base + 400 + member]);
+        let ports = (0..8).flat_map(|member| [0, 200, 400, 600].map(|kind| base + kind + member));
         if ports
             .into_iter()
             .all(|port| TcpListener::bind(("127.0.0.1", port)).is_ok())

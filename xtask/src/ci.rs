@@ -77,6 +77,11 @@ const STEPS: &[Step] = &[
         run: program::mqtt,
     },
     Step {
+        name: "ethereum",
+        about: "other people's Ethereum clients, and the contracts' tests, against a network",
+        run: program::ethereum,
+    },
+    Step {
         name: "torture",
         about: "a share of the kills under load",
         run: program::torture,

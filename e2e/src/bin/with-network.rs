@@ -1,7 +1,7 @@
 //! Runs a command beside a network of processes: `with-network --hedgerow FILE -- COMMAND...`.
 //!
-//! The command finds in its environment what `e2e/mqtt.sh` asks for: where the gateway is, the network's number, and
-//! the secret of a registered Ed25519 device.
+//! The command finds in its environment what `e2e/mqtt.sh` and `e2e/ethereum.sh` ask for: where the gateway is, the
+//! network's number, and the secret of a registered Ed25519 device. The well-known test accounts own ether.
 
 use std::{env, fs, process::Command};
 
@@ -53,6 +53,13 @@ fn main() -> Result<()> {
                 .to_string(),
         )
         .env("HEDGEROW_HTTP", gateway.http.url())
+        .env(
+            "HEDGEROW_RPC",
+            gateway
+                .rpc
+                .as_ref()
+                .context("the gateway has no JSON-RPC")?,
+        )
         .env("HEDGEROW_NETWORK", number)
         .env("HEDGEROW_KEY_FILE", &secret)
         .status()

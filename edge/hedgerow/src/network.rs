@@ -26,8 +26,8 @@ pub(crate) struct Plan {
     pub(crate) base_port: u16,
     pub(crate) consensus: String,
     pub(crate) checkpoint_interval: u64,
-    /// What accounts have at the beginning, in gwei.
-    pub(crate) accounts: BTreeMap<AccountAddress, u64>,
+    /// Whether the well-known test accounts own something at the beginning.
+    pub(crate) test_accounts: bool,
 }
 
 /// A member of a network that was made.
@@ -175,7 +175,11 @@ impl Plan {
                 options: Default::default(),
             },
             contracts: ContractRules {
-                accounts: self.accounts.clone(),
+                accounts: if self.test_accounts {
+                    test_accounts()
+                } else {
+                    BTreeMap::new()
+                },
                 ..ContractRules::default()
             },
         };
@@ -257,6 +261,28 @@ impl Plan {
             network = self.name,
         )
     }
+}
+
+/// The first ten accounts of the mnemonic "test test test test test test test test test test test junk", which everybody
+/// knows and development tools have ready: each owns 10,000 ether.
+const TEST_ACCOUNTS: [&str; 10] = [
+    "f39fd6e51aad88f6f4ce6ab8827279cfffb92266",
+    "70997970c51812dc3a010c7d01b50e0d17dc79c8",
+    "3c44cdddb6a900fa2b585dd299e03d12fa4293bc",
+    "90f79bf6eb2c4f870365e785982e1f101e93b906",
+    "15d34aaf54267db7d7c367839aaf71a00a2c6a65",
+    "9965507d1a55bcc2695c58ba16fb37d819b0a4dc",
+    "976ea74026e726554db657fa54763abd0c3a0aa9",
+    "14dc79964da2c08b23698b3d3cc7ca32193d9955",
+    "23618e81e3f5cdf7f54c3d65f7fbc0abf5b21e8f",
+    "a0ee7a142d267c1f36714e4a8f75612f20a79720",
+];
+
+/// 10,000 ether for each.
+fn test_accounts() -> BTreeMap<AccountAddress, u64> {
+    let each = 10_000 * 1_000_000_000;
+    let account = |address: &str| Some((AccountAddress::try_from(address.to_owned()).ok()?, each));
+    TEST_ACCOUNTS.into_iter().filter_map(account).collect()
 }
 
 /// Where to listen when others dial `host`.
@@ -342,7 +368,7 @@ mod tests {
             base_port: 7000,
             consensus: "pbft".into(),
             checkpoint_interval: 128,
-            accounts: BTreeMap::new(),
+            test_accounts: false,
         }
     }
 

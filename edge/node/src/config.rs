@@ -9,7 +9,6 @@ use std::{
 
 use hedgerow_chain::{Genesis, Seat};
 use hedgerow_gateway::GatewayConfig;
-use hedgerow_rpc::{PoolLimits, RpcLimits};
 use serde::{Deserialize, Serialize};
 
 /// The configuration of one member's node: what is this machine's own affair. What all members must agree on is in the
@@ -58,68 +57,6 @@ pub struct ValidatorConfig {
     /// management address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub http: Option<SocketAddr>,
-}
-
-/// What the JSON-RPC server's section says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RpcConfig {
-    /// Where wallets and tools reach it, by HTTP and WebSocket. It has no access control and no TLS.
-    pub listen: SocketAddr,
-    /// Connections at a time; more are refused.
-    #[serde(default = "RpcConfig::max_connections")]
-    pub max_connections: u32,
-    /// Requests in one batch.
-    #[serde(default = "RpcConfig::max_batch")]
-    pub max_batch: u32,
-    /// Blocks over which one question for events goes.
-    #[serde(default = "RpcConfig::max_log_blocks")]
-    pub max_log_blocks: u64,
-    /// Transactions that wait, in all and of one sender.
-    #[serde(default = "RpcConfig::max_pool")]
-    pub max_pool: usize,
-    /// See `max_pool`.
-    #[serde(default = "RpcConfig::max_pool_per_sender")]
-    pub max_pool_per_sender: usize,
-}
-
-impl RpcConfig {
-    fn max_connections() -> u32 {
-        RpcLimits::default().connections
-    }
-
-    fn max_batch() -> u32 {
-        RpcLimits::default().batch
-    }
-
-    fn max_log_blocks() -> u64 {
-        RpcLimits::default().log_blocks
-    }
-
-    fn max_pool() -> usize {
-        RpcLimits::default().pool.transactions
-    }
-
-    fn max_pool_per_sender() -> usize {
-        RpcLimits::default().pool.per_sender
-    }
-
-    /// The server's limits.
-    #[must_use]
-    pub fn limits(&self) -> RpcLimits {
-        let usual = RpcLimits::default();
-        RpcLimits {
-            connections: self.max_connections,
-            batch: self.max_batch,
-            log_blocks: self.max_log_blocks,
-            pool: PoolLimits {
-                transactions: self.max_pool,
-                per_sender: self.max_pool_per_sender,
-                ..usual.pool
-            },
-            ..usual
-        }
-    }
 }
 
 /// How the node stores.
@@ -607,5 +544,8 @@ fn toml_key(name: &str) -> String {
     }
 }
 
+mod rpc;
 #[cfg(test)]
 mod tests;
+
+pub use rpc::RpcConfig;

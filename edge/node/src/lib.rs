@@ -15,7 +15,7 @@ mod questions;
 mod reply;
 
 pub use config::{
-    Address, ConfigError, Durability, LogConfig, LogFormat, NodeConfig, OrderingConfig,
+    Address, ConfigError, Durability, LogConfig, LogFormat, NodeConfig, OrderingConfig, RpcConfig,
     StorageConfig, ValidatorConfig,
 };
 pub use invocations::{Invocations, Refused};

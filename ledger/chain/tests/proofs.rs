@@ -417,6 +417,6 @@ fn golden_proof() {
     let digest = hedgerow_records::Transaction::digest(&example().0);
     assert_eq!(
         digest.to_hex(),
-        "b0db2353f7325890bbc78b050539b1df00310efb51f3d0a7a683f18c3b6569a1"
+        "efb5be26bd32024b9dc0c947f54849c11de5992eb968b7829d8148499c110ee7"
     );
 }

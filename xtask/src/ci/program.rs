@@ -165,6 +165,19 @@ pub(crate) fn mqtt() -> Result<()> {
     )
 }
 
+/// Other people's Ethereum clients, and the contracts' tests.
+pub(crate) fn ethereum() -> Result<()> {
+    let script = toolbox::root().join("e2e/ethereum.sh");
+    toolbox::end_to_end(
+        "with-network",
+        &[
+            "--".to_owned(),
+            "sh".to_owned(),
+            script.display().to_string(),
+        ],
+    )
+}
+
 /// Kills under load.
 pub(crate) fn torture() -> Result<()> {
     toolbox::end_to_end("torture", &["--kills".to_owned(), KILLS.to_owned()])

@@ -11,8 +11,8 @@ use crate::{network::Plan, output::Output};
 #[command(after_help = "\
 Each member gets a folder: node.toml (its config), key.json (its secrets: give it to that member only) and
 genesis.json (the same for all). Members are numbered, validators first, then gateways. Member i listens on port
-BASE+i for the others and has its HTTP interface on BASE+200+i; a gateway has its MQTT broker on BASE+400+i. All of
-it can be changed in node.toml afterwards. 4 validators stand one that fails or lies, 7 stand two, 3f+1 stand f.
+BASE+i for the others and has its HTTP interface on BASE+200+i; a gateway has its MQTT broker on BASE+400+i and
+Ethereum's JSON-RPC on BASE+600+i. All of it can be changed in node.toml afterwards. 4 validators stand one that fails or lies, 7 stand two, 3f+1 stand f.
 
 Examples:
   hedgerow init --dir orchard                            4 validators and a gateway on this machine
@@ -55,12 +55,15 @@ pub(crate) struct Init {
     /// A checkpoint is taken every so many blocks
     #[arg(long, value_name = "SLOTS", default_value_t = 128)]
     checkpoint_interval: u64,
+    /// Let the test accounts of Ethereum's tools ("test test ... junk") own 10,000 ether each. Everybody has their keys
+    #[arg(long)]
+    test_accounts: bool,
 }
 
 impl Init {
     pub(crate) fn run(self, output: Output) -> Result<ExitCode> {
         let plan = Plan {
-            accounts: Default::default(),
+            test_accounts: self.test_accounts,
             name: self.name,
             network: self.network,
             validators: self.validators,

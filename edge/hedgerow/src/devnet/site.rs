@@ -1,12 +1,11 @@
 use std::{
-    collections::BTreeMap,
     fs,
     net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener},
     path::{Path, PathBuf},
 };
 
 use anyhow::{Context, Result, bail};
-use hedgerow_chain::{AccountAddress, Genesis};
+use hedgerow_chain::Genesis;
 use hedgerow_node::{NodeConfig, read_genesis};
 use serde::{Deserialize, Serialize};
 
@@ -86,7 +85,7 @@ impl Site {
                 base_port: free_ports(validators.unwrap_or(4))?,
                 consensus: consensus.unwrap_or("pbft").into(),
                 checkpoint_interval: 128,
-                accounts: accounts(),
+                test_accounts: true,
             };
             plan.make(dir)?;
         }
@@ -169,27 +168,6 @@ impl Site {
     pub(crate) fn client(&self) -> Result<Client> {
         Client::new(&format!("http://{}", self.gateway.http))
     }
-}
-
-/// The first ten accounts of the mnemonic "test test test test test test test test test test test junk", which everybody
-/// knows and development tools have ready: each owns 10,000 ether here. For the devnet only.
-const ACCOUNTS: [&str; 10] = [
-    "f39fd6e51aad88f6f4ce6ab8827279cfffb92266",
-    "70997970c51812dc3a010c7d01b50e0d17dc79c8",
-    "3c44cdddb6a900fa2b585dd299e03d12fa4293bc",
-    "90f79bf6eb2c4f870365e785982e1f101e93b906",
-    "15d34aaf54267db7d7c367839aaf71a00a2c6a65",
-    "9965507d1a55bcc2695c58ba16fb37d819b0a4dc",
-    "976ea74026e726554db657fa54763abd0c3a0aa9",
-    "14dc79964da2c08b23698b3d3cc7ca32193d9955",
-    "23618e81e3f5cdf7f54c3d65f7fbc0abf5b21e8f",
-    "a0ee7a142d267c1f36714e4a8f75612f20a79720",
-];
-
-fn accounts() -> BTreeMap<AccountAddress, u64> {
-    let each = 10_000 * 1_000_000_000;
-    let account = |address: &str| Some((AccountAddress::try_from(address.to_owned()).ok()?, each));
-    ACCOUNTS.into_iter().filter_map(account).collect()
 }
 
 /// A base port from which on every port that the members use is free now.

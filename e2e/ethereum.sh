@@ -1,0 +1,93 @@
+#!/bin/sh
+# End-to-end test of a running gateway's JSON-RPC with Ethereum clients that are not ours: ethers, viem, web3.py, cast,
+# forge and Hardhat, one after another.
+#
+# Needs, in the environment:
+#   HEDGEROW_RPC   http URL of the gateway's JSON-RPC; its WebSocket is at the same address with ws://
+# on a network whose accounts of the mnemonic "test test ... junk" have ether, as a devnet's do.
+#
+# Installs what it needs (nodejs, npm and python3-venv with apt-get; the locked packages of e2e/ethereum with npm, and
+# with them a newer Node where the installed one is too old for Hardhat; web3.py in a virtual environment under
+# $HEDGEROW_E2E_VENV) and fails loudly when it can't.
+set -eu
+
+here=$(cd "$(dirname "$0")" && pwd)
+programs=$here/ethereum
+venv=${HEDGEROW_E2E_VENV:-${TMPDIR:-/tmp}/hedgerow-e2e-venv}
+
+fail() {
+    echo "e2e/ethereum.sh: $*" >&2
+    exit 1
+}
+
+as_root() {
+    if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@"; fi
+}
+
+install() {
+    as_root apt-get update -qq && as_root apt-get install -qq -y --no-install-recommends "$@" >/dev/null \
+        || fail "can't install $*: install it by hand and try again"
+}
+
+# Installs the locked packages of a folder, unless they are installed already.
+locked() {
+    if ! cmp -s "$1/package-lock.json" "$1/node_modules/installed-lock.json"; then
+        (cd "$1" && npm ci --ignore-scripts --no-fund --no-audit --loglevel=error >/dev/null) \
+            || fail "npm can't install what $1/package-lock.json names"
+        cp "$1/package-lock.json" "$1/node_modules/installed-lock.json"
+    fi
+}
+
+new_enough() {
+    node -e 'const [major, minor] = process.versions.node.split(".").map(Number)
+        process.exit(major > 22 || (major === 22 && minor >= 13) ? 0 : 1)'
+}
+
+[ -n "${HEDGEROW_RPC:-}" ] || fail "HEDGEROW_RPC is not set: see the head of this script"
+case $HEDGEROW_RPC in http://* | https://*) ;; *) fail "HEDGEROW_RPC is no http URL: $HEDGEROW_RPC" ;; esac
+
+command -v node >/dev/null && command -v npm >/dev/null || install nodejs npm
+if ! new_enough; then
+    locked "$programs/node"
+    for bin in "$programs"/node/node_modules/node-*/bin; do PATH=$bin:$PATH; done
+    export PATH
+    new_enough || fail "$(node --version) is too old for Hardhat, and npm has no newer Node for this machine"
+fi
+locked "$programs"
+
+command -v python3 >/dev/null || install python3
+if [ ! -x "$venv/bin/python" ]; then
+    python3 -m venv "$venv" || { install python3-venv; python3 -m venv --clear "$venv"; } || fail "can't make $venv"
+fi
+"$venv/bin/python" -c 'import importlib.metadata as m; assert m.version("web3") == "7.16.0"; import trie' 2>/dev/null \
+    || "$venv/bin/pip" install --quiet --disable-pip-version-check -r "$programs/requirements.txt" \
+    || fail "can't install web3.py into $venv"
+
+# forge and Hardhat write beside their sources: they get a project of their own.
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+mkdir "$work/contracts" "$work/script"
+cp "$programs"/*.js "$programs/package.json" "$programs/foundry.toml" "$work"
+cp "$programs/Counter.sol" "$work/contracts"
+cp "$programs/Deploy.s.sol" "$work/script"
+ln -s "$programs/node_modules" "$work/node_modules"
+cd "$work"
+
+HEDGEROW_E2E_COUNTER=$work/counter.json
+HARDHAT_DISABLE_TELEMETRY_PROMPT=true
+export HEDGEROW_RPC HEDGEROW_E2E_COUNTER HARDHAT_DISABLE_TELEMETRY_PROMPT
+node compile.js contracts/Counter.sol "$HEDGEROW_E2E_COUNTER" || fail "Counter.sol does not compile"
+
+failed=
+client() {
+    name=$1
+    shift
+    "$@" || failed="$failed $name"
+}
+client ethers node ethers.js
+client viem node viem.js
+client web3.py "$venv/bin/python" "$programs/web3_py.py"
+client cast node cast.js
+client forge node forge.js
+client Hardhat node_modules/.bin/hardhat run hardhat.js --network hedgerow
+[ -z "$failed" ] || fail "failed:$failed"
