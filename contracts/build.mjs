@@ -152,7 +152,8 @@ function check(artifacts) {
     for (const difference of found) console.error(`artifacts/${file}: ${difference}`);
     same &&= found.length === 0;
   }
-  console.log(same ? `${artifacts.size} artifacts are what the sources give` : "differs: `npm run build` writes them anew");
+  if (same) console.log(`${artifacts.size} artifacts are what the sources give`);
+  else console.error("`npm run build` writes them anew");
   return same;
 }
 

@@ -76,6 +76,12 @@ cd "$work"
 HEDGEROW_E2E_COUNTER=$work/counter.json
 HARDHAT_DISABLE_TELEMETRY_PROMPT=true
 export HEDGEROW_RPC HEDGEROW_E2E_COUNTER HARDHAT_DISABLE_TELEMETRY_PROMPT
+node --input-type=module -e '
+    const body = JSON.stringify({ jsonrpc: "2.0", id: 1, method: "eth_chainId" })
+    const request = { method: "POST", headers: { "content-type": "application/json" }, body }
+    const answer = await fetch(process.env.HEDGEROW_RPC, { ...request, signal: AbortSignal.timeout(30_000) })
+    BigInt((await answer.json()).result)
+' || fail "no JSON-RPC answers at $HEDGEROW_RPC"
 node compile.js contracts/Counter.sol "$HEDGEROW_E2E_COUNTER" || fail "Counter.sol does not compile"
 
 failed=
@@ -89,5 +95,6 @@ client viem node viem.js
 client web3.py "$venv/bin/python" "$programs/web3_py.py"
 client cast node cast.js
 client forge node forge.js
-client Hardhat node_modules/.bin/hardhat run hardhat.js --network hedgerow
+client Hardhat timeout 120 sh -c 'node_modules/.bin/hardhat build --quiet >/dev/null \
+    && node_modules/.bin/hardhat run --no-compile hardhat.js --network hedgerow'
 [ -z "$failed" ] || fail "failed:$failed"

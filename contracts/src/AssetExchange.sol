@@ -15,18 +15,18 @@ import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/Reentrancy
  * promise: a maker who spends the tokens, or takes the allowance back, makes acceptance fail. The taker loses nothing
  * by that.
  *
- * An allowance for this contract is spent by offers of the account that gave it, and by acceptances that it sends itself,
- * and by nothing else.
+ * An allowance for this contract is spent by offers of the account that gave it, and by acceptances that it sends
+ * itself, and by nothing else.
  *
  * Tokens: without return values, and such that return false instead of reverting, are taken care of by SafeERC20. A
- * token that delivers less than it was told to (a fee on transfer) makes the exchange fail, so that both owners get what
- * the offer says. Tokens are the parties' choice and may still lie about balances: look at them before you accept. A
- * token that calls back can't start a second exchange while one is running.
+ * token that delivers less than it was told to (a fee on transfer) makes the exchange fail, so that both owners get
+ * what the offer says. Tokens are the parties' choice and may still lie about balances: look at them before you accept.
+ * A token that calls back can't start a second exchange while one is running.
  */
 contract AssetExchange is ReentrancyGuardTransient {
     using SafeERC20 for IERC20;
 
-    /// @notice What became of an offer. `None`: there is no such offer. An offer that expired stays `Open`: see {isOpen}.
+    /// @notice What became of an offer. `None`: there is no such offer. One that expired stays `Open`: see {isOpen}.
     enum Status {
         None,
         Open,

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { after } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import {
   Contract,
   ContractFactory,
@@ -45,7 +46,6 @@ function connect(network) {
   return new JsonRpcProvider(request, network, {
     batchMaxCount: 1,
     cacheTimeout: -1,
-    pollingInterval: 50,
     staticNetwork: network,
   });
 }
@@ -63,14 +63,18 @@ export function artifact(name) {
   return JSON.parse(readFileSync(new URL(`../artifacts/${name}.json`, import.meta.url), "utf8"));
 }
 
-/** Waits for a transaction. Its receipt, also when it failed. */
-async function receiptOf(transaction) {
-  try {
-    return await transaction.wait(1, PATIENCE);
-  } catch (error) {
-    if (error.code !== "CALL_EXCEPTION" || !error.receipt) throw error;
-    return error.receipt;
+/**
+ * Waits for a transaction. Its receipt, also when it failed. Asks again and again: `wait` of ethers looks once and then
+ * at new blocks only, so it would miss one that came in between, and there may be none afterwards.
+ */
+export async function receiptOf({ hash }) {
+  const until = Date.now() + PATIENCE;
+  while (Date.now() < until) {
+    const receipt = await provider.getTransactionReceipt(hash);
+    if (receipt) return receipt;
+    await sleep(20);
   }
+  assert.fail(`no receipt of ${hash} after ${PATIENCE} ms`);
 }
 
 /** Deploys an artifact. */
@@ -153,7 +157,7 @@ export async function tickPast(second, signer, each = () => {}) {
     const block = await tick(signer);
     await each(block);
     if (block.timestamp > second) return block;
-    await new Promise((resolve) => setTimeout(resolve, 150));
+    await sleep(150);
   }
   assert.fail(`no block is later than ${second}`);
 }

@@ -14,7 +14,7 @@ use std::{
 use borsh::{BorshDeserialize, BorshSerialize};
 use bytes::Bytes;
 use hedgerow_base::{Digest, Height, NodeId};
-use hedgerow_chain::Answer;
+use hedgerow_chain::{Answer, Query};
 use hedgerow_crypto::SigningKey;
 use hedgerow_driver::Clock;
 use hedgerow_kv::{KvStore, StoreError};
@@ -117,6 +117,8 @@ struct LinkShared {
     heights: Mutex<BTreeMap<NodeId, Height>>,
     asked: Mutex<BTreeMap<u64, mpsc::Sender<Told>>>,
     questions: Questions,
+    /// Those that take long.
+    calls: Questions,
 }
 
 /// Answers to one question as they come; dropping it ends the question.
@@ -253,6 +255,7 @@ pub(crate) fn start<S: KvStore + Send + 'static>(
         heights: Mutex::default(),
         asked: Mutex::default(),
         questions: Questions::default(),
+        calls: Questions::default(),
     });
     let handle = LinkHandle {
         shared: shared.clone(),
@@ -282,8 +285,11 @@ pub(crate) fn start<S: KvStore + Send + 'static>(
                 failed(error);
             }
             shared.questions.stop();
-            if questions.is_some_and(|thread| thread.join().is_err()) {
-                tracing::error!("the thread that answers questions panicked");
+            shared.calls.stop();
+            for thread in questions {
+                if thread.join().is_err() {
+                    tracing::error!("a thread that answers questions panicked");
+                }
             }
         })?;
     Ok((handle, thread))
@@ -305,10 +311,10 @@ impl<S: KvStore + Send + 'static> Link<S> {
     /// A validator answers; nobody else has a ledger.
     fn answer_questions(
         &self,
-        failed: impl Fn(LinkError) + Send + 'static,
-    ) -> io::Result<Option<JoinHandle<()>>> {
+        failed: impl Fn(LinkError) + Clone + Send + 'static,
+    ) -> io::Result<Vec<JoinHandle<()>>> {
         let Some((_, ledger)) = &self.parts.validator else {
-            return Ok(None);
+            return Ok(Vec::new());
         };
         let transport = self.parts.transport.clone();
         let tell = move |to, number, answer: Option<Answer>| {
@@ -319,8 +325,11 @@ impl<S: KvStore + Send + 'static> Link<S> {
             transport.flush();
         };
         let failed = move |error: StoreError| failed(error.into());
-        let thread = self.shared.questions.answer(ledger.clone(), tell, failed)?;
-        Ok(Some(thread))
+        let shared = &self.shared;
+        let lanes = [("questions", &shared.questions), ("calls", &shared.calls)];
+        let lanes = lanes
+            .map(|(name, lane)| lane.answer(name, ledger.clone(), tell.clone(), failed.clone()));
+        lanes.into_iter().collect()
     }
 
     fn run(mut self) -> Result<(), LinkError> {
@@ -476,12 +485,17 @@ impl<S: KvStore + Send + 'static> Link<S> {
                 query,
             }) => {
                 if self.parts.validator.is_some() {
-                    self.shared.questions.put(Question {
+                    let question = Question {
                         from: frame.from,
                         number,
                         least,
-                        query: query.into_vec(),
-                    });
+                        query: Query::from_bytes(&query).ok(),
+                    };
+                    if question.is_call() {
+                        self.shared.calls.put(question);
+                    } else {
+                        self.shared.questions.put(question);
+                    }
                 }
             }
             Ok(Talk::Tell { number, answer }) => {

@@ -1,5 +1,5 @@
-//! Answers other members' questions to the ledger, on a thread of its own: a long call of a contract holds neither
-//! signatures nor the ordering protocol back. Members are answered in turns.
+//! Answers other members' questions to the ledger, on threads of their own: a long call of a contract holds neither
+//! signatures nor the ordering protocol back, nor those who only look something up. Members are answered in turns.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -10,7 +10,7 @@ use std::{
 };
 
 use hedgerow_base::{Height, NodeId};
-use hedgerow_chain::{Answer, Query};
+use hedgerow_chain::{Answer, ContractQuery, Query};
 use hedgerow_kv::{KvStore, StoreError};
 
 use crate::executor::Shared;
@@ -27,8 +27,20 @@ pub(crate) struct Question {
     pub(crate) number: u64,
     /// It is to be answered from a newest block at this height at least.
     pub(crate) least: Height,
-    /// A [`Query`], encoded.
-    pub(crate) query: Vec<u8>,
+    /// What it is; `None` where the bytes are none.
+    pub(crate) query: Option<Query>,
+}
+
+impl Question {
+    /// Whether the answer may take long: a contract runs.
+    pub(crate) const fn is_call(&self) -> bool {
+        matches!(
+            self.query,
+            Some(Query::Contracts(
+                ContractQuery::Call { .. } | ContractQuery::Estimate { .. }
+            ))
+        )
+    }
 }
 
 #[derive(Debug, Default)]
@@ -92,13 +104,14 @@ impl Questions {
         }
     }
 
-    /// Starts the thread. `tell` is given each answer, for whom, and its number; `None` is the answer of a ledger that is
+    /// Starts a thread of that name. `tell` is given each answer, for whom, and its number; `None` is the answer of a ledger that is
     /// not there yet. `failed` is called when the store fails.
     ///
     /// # Errors
     /// When the operating system gives no thread.
     pub(crate) fn answer<S: KvStore + Send + 'static>(
         &self,
+        name: &str,
         ledger: Shared<S>,
         tell: impl Fn(NodeId, u64, Option<Answer>) + Send + 'static,
         failed: impl FnOnce(StoreError) + Send + 'static,
@@ -107,20 +120,18 @@ impl Questions {
         let answers = move || {
             while let Some(question) = questions.take() {
                 let there = ledger.lock().head().stable >= question.least;
-                let answer = match Query::from_bytes(&question.query) {
+                let answer = match question.query {
                     _ if !there => None,
-                    Ok(query) => match ledger.answer(&query) {
+                    Some(query) => match ledger.answer(&query) {
                         Ok(answer) => Some(answer),
                         Err(error) => return failed(error),
                     },
-                    Err(_) => Some(Answer::Malformed),
+                    None => Some(Answer::Malformed),
                 };
                 tell(question.from, question.number, answer);
             }
         };
-        thread::Builder::new()
-            .name("questions".to_owned())
-            .spawn(answers)
+        thread::Builder::new().name(name.to_owned()).spawn(answers)
     }
 }
 
@@ -133,7 +144,7 @@ mod tests {
             from: NodeId(from),
             number,
             least: Height::ZERO,
-            query: Vec::new(),
+            query: None,
         }
     }
 

@@ -27,8 +27,10 @@ use crate::{
 
 /// How many blocks are remembered.
 const REMEMBERED: usize = 32;
-/// How many questions may be under way at once; the rest wait.
+/// How many questions that are looked up may be under way at once; the rest wait.
 const MAX_ASKING: usize = 64;
+/// How many may that have a contract run. Nobody else waits for those.
+const MAX_CALLING: usize = 8;
 /// How long a question may wait for its turn.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -48,6 +50,7 @@ pub(crate) struct Chain {
     pub(crate) terms: Terms,
     attested: watch::Receiver<Height>,
     asking: Semaphore,
+    calling: Semaphore,
     remembered: Mutex<VecDeque<Arc<BlockView>>>,
 }
 
@@ -58,6 +61,7 @@ impl Chain {
             network,
             terms,
             asking: Semaphore::new(MAX_ASKING),
+            calling: Semaphore::new(MAX_CALLING),
             remembered: Mutex::default(),
         }
     }
@@ -73,7 +77,12 @@ impl Chain {
     }
 
     async fn ask(&self, query: ContractQuery) -> Result<ContractAnswer, RpcError> {
-        let turn = timeout(PATIENCE, self.asking.acquire()).await;
+        let long = matches!(
+            query,
+            ContractQuery::Call { .. } | ContractQuery::Estimate { .. }
+        );
+        let turns = if long { &self.calling } else { &self.asking };
+        let turn = timeout(PATIENCE, turns.acquire()).await;
         let Ok(Ok(_turn)) = turn else {
             return Err(RpcError::limit(
                 "too many requests are waiting: try again later",

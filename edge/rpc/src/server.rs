@@ -1,13 +1,17 @@
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use hedgerow_gateway::Network;
+use http::StatusCode;
 use jsonrpsee::{
     Extensions, PendingSubscriptionSink, RpcModule,
     server::{BatchRequestConfig, PingConfig, Server, ServerConfig, ServerHandle},
     types::{ErrorObjectOwned, Params},
 };
 use tokio::task::JoinHandle;
-use tower_http::cors::{Any, CorsLayer};
+use tower_http::{
+    cors::{Any, CorsLayer},
+    timeout::TimeoutLayer,
+};
 
 use crate::{
     args::Args,
@@ -55,6 +59,8 @@ impl Default for RpcLimits {
 
 /// How long a connection may say nothing at first.
 const FIRST_REQUEST: Duration = Duration::from_secs(10);
+/// How long a request may take, from its first byte to the answer's: more than anybody may wait for a receipt.
+const REQUEST: Duration = Duration::from_secs(90);
 /// Messages that wait for a slow subscriber.
 const BUFFERED: u32 = 256;
 
@@ -110,9 +116,12 @@ impl Rpc {
             .allow_origin(Any)
             .allow_methods(Any)
             .allow_headers(Any);
+        // Whoever sends a request byte by byte must not hold a connection for ever.
+        let patience = TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, REQUEST);
+        let middleware = tower::ServiceBuilder::new().layer(patience).layer(anyone);
         let server = Server::builder()
             .set_config(config)
-            .set_http_middleware(tower::ServiceBuilder::new().layer(anyone))
+            .set_http_middleware(middleware)
             .build(listen)
             .await?;
         let address = server.local_addr()?;
