@@ -28,8 +28,6 @@ pub const MAX_LOGS: usize = 20_000;
 pub const MAX_DATA: usize = 2 << 20;
 /// How many bytes a contract's code has at most, twice what EIP-170 allows.
 pub const MAX_CODE: usize = 48 << 10;
-/// How many blocks' states are kept: questions for the state go back that far.
-pub const KEPT_STATES: u64 = 64;
 
 /// The nodes of a proof, each in RLP, from the root on.
 pub type Nodes = List<Blob<1024>, 65>;
@@ -50,7 +48,7 @@ pub enum ContractQuery {
     },
     /// An account after a block. [`ContractAnswer::Account`].
     Account {
-        /// The block, one of the newest [`KEPT_STATES`].
+        /// The block, one of the newest ([`MAX_STATES`](crate::MAX_STATES)).
         height: Height,
         /// The account.
         address: [u8; 20],
@@ -61,7 +59,7 @@ pub enum ContractQuery {
     },
     /// The same with proofs against the block's state root, as `eth_getProof` has them. [`ContractAnswer::Proof`].
     Proof {
-        /// The block, one of the newest [`KEPT_STATES`].
+        /// The block, one of the newest ([`MAX_STATES`](crate::MAX_STATES)).
         height: Height,
         /// The account.
         address: [u8; 20],
@@ -70,7 +68,7 @@ pub enum ContractQuery {
     },
     /// What a call would give after a block. [`ContractAnswer::Called`].
     Call {
-        /// The block, one of the newest [`KEPT_STATES`].
+        /// The block, one of the newest ([`MAX_STATES`](crate::MAX_STATES)).
         height: Height,
         /// The call.
         call: CallRequest,
@@ -78,7 +76,7 @@ pub enum ContractQuery {
     /// How much gas a transaction like the call needs, after a block. [`ContractAnswer::Called`]: `gas` is the answer
     /// where it succeeds.
     Estimate {
-        /// The block, one of the newest [`KEPT_STATES`].
+        /// The block, one of the newest ([`MAX_STATES`](crate::MAX_STATES)).
         height: Height,
         /// The call.
         call: CallRequest,

@@ -1,5 +1,3 @@
-use std::collections::VecDeque;
-
 use borsh::{BorshDeserialize, BorshSerialize};
 use hedgerow_base::{Digest, Height, Slot, Time};
 use hedgerow_crypto::VerifyingKey;
@@ -16,6 +14,7 @@ use crate::{
     batch::{Split, appended, receipts_root, transactions_root},
     contracts::{self, Place},
     first_block::begin,
+    kept::KeptStates,
     prove::{Certified, HistoryNodes},
     tables::{BATCHES, BLOCKS, HEIGHTS, HISTORY, META, RECEIPTS},
 };
@@ -24,10 +23,6 @@ pub(crate) const META_GENESIS: &[u8] = b"genesis";
 const META_HEAD: &[u8] = b"head";
 const META_SLOT: &[u8] = b"slot";
 pub(crate) const META_CERTIFICATE: &[u8] = b"certificate";
-
-/// How many stable blocks' states are kept for a certificate that may still come, and for questions. They share what
-/// they have in common.
-const MAX_RECENT: usize = 256;
 
 /// A block as the store has it.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
@@ -54,6 +49,8 @@ pub(crate) struct Tip {
 pub(crate) struct Layer {
     pub(crate) tip: Tip,
     pub(crate) writes: Writes,
+    /// How many accounts and slots it changed.
+    changes: usize,
 }
 
 /// Where a ledger is.
@@ -109,8 +106,7 @@ pub struct Ledger<S> {
     contracts: Contracts,
     pub(crate) stable: Tip,
     pub(crate) layers: Vec<Layer>,
-    /// Stable blocks above the certified one and some before it, the newest last.
-    pub(crate) recent: VecDeque<(Height, Digest, State)>,
+    pub(crate) kept: KeptStates,
     pub(crate) certified: Option<Certified>,
 }
 
@@ -155,7 +151,8 @@ impl<S: KvStore> Ledger<S> {
             first_epoch: genesis.first_epoch(),
         });
         let contracts = Contracts::new(contracts::rules(&genesis));
-        let recent = VecDeque::from([(stable.header.height, stable.hash, stable.state.clone())]);
+        let mut kept = KeptStates::default();
+        kept.push(stable.header.height, stable.hash, stable.state.clone(), 0);
         let certificate = store.get(META, META_CERTIFICATE)?;
         let (layers, certified) = (Vec::new(), None);
         let mut ledger = Self {
@@ -167,7 +164,7 @@ impl<S: KvStore> Ledger<S> {
             contracts,
             stable,
             layers,
-            recent,
+            kept,
             certified,
         };
         if let Some(bytes) = certificate {
@@ -304,7 +301,7 @@ impl<S: KvStore> Ledger<S> {
         let hash = Header::hash_encoded(&encoded);
         let receipts = receipts.of_requests;
         let (transactions, readings) = (split.transactions.len() as u32, appended(&receipts));
-        state.take_writes(&mut writes);
+        let changes = state.take_writes(&mut writes);
         append_header(&mut history, hash, &mut writes);
         write_block(&mut writes, height, hash, encoded, transactions, readings);
         writes.put(RECEIPTS, key(height.0), encode(&receipts));
@@ -318,6 +315,7 @@ impl<S: KvStore> Ledger<S> {
                 slot,
             },
             writes,
+            changes,
         });
         Ok(Some(Executed {
             header,
@@ -336,7 +334,11 @@ impl<S: KvStore> Ledger<S> {
             slot: batch.slot,
             ..self.tip().clone()
         };
-        self.layers.push(Layer { tip, writes });
+        self.layers.push(Layer {
+            tip,
+            writes,
+            changes: 0,
+        });
     }
 
     /// Makes the blocks up to `height` stable, and batches without requests that count to them: they are written to the
@@ -386,13 +388,11 @@ impl<S: KvStore> Ledger<S> {
             let tip = layer.tip;
             let height = tip.header.height;
             if height > self.stable.header.height {
-                self.recent.push_back((height, tip.hash, tip.state.clone()));
+                self.kept
+                    .push(height, tip.hash, tip.state.clone(), layer.changes);
                 blocks.push((height, tip.hash));
             }
             self.stable = tip;
-        }
-        while self.recent.len() > MAX_RECENT {
-            self.recent.pop_front();
         }
         Ok(blocks)
     }

@@ -21,6 +21,7 @@ mod contracts;
 mod epochs;
 mod first_block;
 mod genesis;
+mod kept;
 mod ledger;
 mod moment;
 mod prove;
@@ -38,6 +39,7 @@ pub use epochs::MAX_PROPOSALS;
 pub use genesis::{
     AccountAddress, ContractRules, Genesis, GenesisError, Member, OptionValue, Ordering, Seat,
 };
+pub use kept::{MAX_CHANGES, MAX_STATES};
 pub use ledger::{Head, Ledger, OpenError};
 pub use moment::Moment;
 pub use prove::{HistoryNodes, Proved};

@@ -13,8 +13,8 @@ use hedgerow_wire::{Blob, List, Text, decode};
 
 use crate::{
     AccountEvidence, AccountSummary, Batch, CallOutcome, CallRequest, ContractAnswer,
-    ContractBlock, ContractQuery, ContractReceipt, ExecutedTransaction, FoundLog, KEPT_STATES,
-    LogQuery, MAX_ITEM_BYTES, MAX_LOG_BLOCKS, MAX_LOGS, MAX_OUTPUT, MAX_PAGE, Nodes, Word,
+    ContractBlock, ContractQuery, ContractReceipt, ExecutedTransaction, FoundLog, LogQuery,
+    MAX_ITEM_BYTES, MAX_LOG_BLOCKS, MAX_LOGS, MAX_OUTPUT, MAX_PAGE, Nodes, Word,
     batch::Split,
     contracts::{self, Earlier},
     ledger::{BlockEntry, damaged, key},
@@ -26,6 +26,8 @@ use crate::{
 pub struct Moment {
     /// The newest block that is final.
     stable: Height,
+    /// The oldest whose state is kept.
+    oldest: Height,
     /// The state that the question is about, where that is kept, and its block.
     state: Option<(Header, State)>,
     rules: Rules,
@@ -48,8 +50,8 @@ impl<S: KvStore> crate::Ledger<S> {
             | ContractQuery::Logs(_) => None,
         };
         let kept = wanted.and_then(|height| {
-            let kept = self.recent.iter().find(|(kept, ..)| *kept == height);
-            kept.map(|(height, _, state)| (*height, state.clone()))
+            let kept = self.kept.at(height);
+            kept.map(|kept| (height, kept.state.clone()))
         });
         let state = match kept {
             None => None,
@@ -57,6 +59,7 @@ impl<S: KvStore> crate::Ledger<S> {
         };
         Ok(Moment {
             stable: self.head().stable,
+            oldest: self.kept.oldest().unwrap_or_default(),
             state,
             rules: contracts::rules(self.genesis()),
         })
@@ -214,8 +217,8 @@ impl Moment {
 
     fn forgotten(&self) -> ContractAnswer {
         unknown(format!(
-            "state not kept: ask for one of the newest {KEPT_STATES} blocks; the newest is {}",
-            self.stable
+            "state not kept: it is kept of blocks {} to {} now",
+            self.oldest, self.stable
         ))
     }
 

@@ -12,7 +12,7 @@ use hedgerow_streams::{StreamNodes, reading, stream_named};
 use hedgerow_wire::{List, encode};
 
 use crate::{
-    KEPT_STATES, Ledger,
+    Ledger,
     ledger::{META_CERTIFICATE, damaged},
     tables::{HISTORY, META},
 };
@@ -69,15 +69,6 @@ impl<S: KvStore> Ledger<S> {
         let mut batch = hedgerow_kv::WriteBatch::default();
         batch.put(META, META_CERTIFICATE, encode(&certificate));
         self.store.commit(batch)?;
-        // The certificate may be ahead of what is stable.
-        let counted_from = header.height.min(self.stable.header.height);
-        while self
-            .recent
-            .front()
-            .is_some_and(|(height, ..)| height.0 + KEPT_STATES <= counted_from.0)
-        {
-            self.recent.pop_front();
-        }
         self.certified = Some(Certified {
             certificate,
             header,
@@ -89,15 +80,13 @@ impl<S: KvStore> Ledger<S> {
     /// The state after the executed block with that header.
     fn state_at(&self, header: &Header) -> Option<State> {
         let hash = header.hash();
-        let recent = self
-            .recent
-            .iter()
-            .map(|(height, hash, state)| (*height, *hash, state));
+        let kept = self.kept.at(header.height);
+        let kept = kept.map(|kept| (kept.height, kept.hash, &kept.state));
         let layers = self
             .layers
             .iter()
             .map(|layer| (layer.tip.header.height, layer.tip.hash, &layer.tip.state));
-        let mut all = recent.chain(layers);
+        let mut all = kept.into_iter().chain(layers);
         all.find(|(height, own, _)| *height == header.height && *own == hash)
             .map(|(.., state)| state.clone())
     }

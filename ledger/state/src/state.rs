@@ -196,11 +196,13 @@ impl State {
         self.journal.truncate(checkpoint.journal);
     }
 
-    /// What the store needs to hear of the changes since the last time.
-    pub fn take_writes(&mut self, writes: &mut Writes) {
+    /// What the store needs to hear of the changes since the last time; gives how many accounts and slots they are.
+    pub fn take_writes(&mut self, writes: &mut Writes) -> usize {
+        let changes = self.journal.len();
         for (table, key, value) in self.journal.drain(..) {
             writes.set(table, key, value);
         }
+        changes
     }
 
     /// Proves an account, or its absence, and what is in some of its slots, under [`State::root`].
