@@ -6,6 +6,8 @@
 #   HEDGEROW_RPC   http URL of the gateway's JSON-RPC; its WebSocket is at the same address with ws://
 # on a network whose accounts of the mnemonic "test test ... junk" have ether, as a devnet's do.
 #
+# With `transfers [COUNT]` it measures transfers per second there, and at single nodes of anvil and Hardhat, instead.
+#
 # Installs what it needs (nodejs, npm and python3-venv with apt-get; the locked packages of e2e/ethereum with npm, and
 # with them a newer Node where the installed one is too old for Hardhat; web3.py in a virtual environment under
 # $HEDGEROW_E2E_VENV) and fails loudly when it can't.
@@ -83,6 +85,12 @@ node --input-type=module -e '
     BigInt((await answer.json()).result)
 ' || fail "no JSON-RPC answers at $HEDGEROW_RPC"
 node compile.js contracts/Counter.sol "$HEDGEROW_E2E_COUNTER" || fail "Counter.sol does not compile"
+
+if [ "${1:-}" = transfers ]; then
+    shift
+    node transfers.js "$@" || fail "the transfers were not measured"
+    exit
+fi
 
 failed=
 client() {

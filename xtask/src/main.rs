@@ -15,6 +15,7 @@ The house's own tasks.
   cargo xtask ci                 every step of CI, in order; `--list` names them, `--only a,b` picks some
   cargo xtask torture [OPTIONS]  kill processes of a network under load, then check every record (`--help`)
   cargo xtask change [OPTIONS]   vote for one ordering protocol after the other under load (`--help`)
+  cargo xtask transfers [COUNT]  transfers per second by JSON-RPC, and those of anvil and Hardhat in the same run
   cargo xtask idle [OPTIONS]     what an idle network costs (`--help`)
   cargo xtask sim-long           1.2 million simulated requests of PBFT over 2,400 seeds
   cargo xtask sim-long abstract  2.4 million of Abstract's compositions over 6,000 seeds
@@ -33,6 +34,9 @@ fn main() -> ExitCode {
         "torture" => toolbox::end_to_end("torture", rest),
         "change" => toolbox::end_to_end("change", rest),
         "idle" => toolbox::end_to_end("idle", rest),
+        "transfers" => {
+            toolbox::beside_a_network("e2e/ethereum.sh", &[&[task.to_owned()], rest].concat())
+        }
         "sim-long" => toolbox::simulate_long(rest),
         "help" | "--help" | "-h" => {
             print!("{HELP}");

@@ -101,6 +101,13 @@ pub(crate) fn end_to_end(name: &str, arguments: &[String]) -> Result<()> {
         .args(arguments))
 }
 
+/// A script beside a network of processes.
+pub(crate) fn beside_a_network(script: &str, arguments: &[String]) -> Result<()> {
+    let script = root().join(script).display().to_string();
+    let command = ["--".to_owned(), "sh".to_owned(), script];
+    end_to_end("with-network", &[&command, arguments].concat())
+}
+
 /// The simulator's long run of a family of protocols: PBFT, more than a million requests over 2,400 seeds; or, when
 /// `abstract` is asked for, its compositions, 2.4 million over 6,000; or, when `changing` is, protocols that change while
 /// they run, 400,000 over 1,000.

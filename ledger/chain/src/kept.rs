@@ -51,11 +51,6 @@ impl KeptStates {
         let place = usize::try_from(height.0.checked_sub(first.0)?).ok()?;
         self.states.get(place)
     }
-
-    /// The oldest height whose state is kept.
-    pub(crate) fn oldest(&self) -> Option<Height> {
-        self.states.front().map(|kept| kept.height)
-    }
 }
 
 #[cfg(test)]
@@ -68,17 +63,18 @@ mod tests {
         let push = |kept: &mut KeptStates, height, changes| {
             kept.push(Height(height), Digest::ZERO, State::default(), changes);
         };
+        let oldest = |kept: &KeptStates| kept.states[0].height;
         for height in 3..3 + MAX_STATES as u64 + 5 {
             push(&mut kept, height, 1);
         }
-        assert_eq!(kept.oldest(), Some(Height(8)));
+        assert_eq!(oldest(&kept), Height(8));
         assert!(kept.at(Height(7)).is_none() && kept.at(Height(u64::MAX)).is_none());
         assert_eq!(kept.at(Height(100)).unwrap().height, Height(100));
         let next = 3 + MAX_STATES as u64 + 5;
         push(&mut kept, next, MAX_CHANGES - 10);
-        assert_eq!(kept.oldest(), Some(Height(next - 10)));
+        assert_eq!(oldest(&kept), Height(next - 10));
         push(&mut kept, next + 1, 10 * MAX_CHANGES);
-        assert_eq!(kept.oldest(), Some(Height(next + 1)));
+        assert_eq!(oldest(&kept), Height(next + 1));
         assert!(kept.at(Height(next + 1)).is_some());
     }
 }

@@ -26,8 +26,6 @@ use crate::{
 pub struct Moment {
     /// The newest block that is final.
     stable: Height,
-    /// The oldest whose state is kept.
-    oldest: Height,
     /// The state that the question is about, where that is kept, and its block.
     state: Option<(Header, State)>,
     rules: Rules,
@@ -59,11 +57,15 @@ impl<S: KvStore> crate::Ledger<S> {
         };
         Ok(Moment {
             stable: self.head().stable,
-            oldest: self.kept.oldest().unwrap_or_default(),
             state,
             rules: contracts::rules(self.genesis()),
         })
     }
+}
+
+/// All validators that lack it must say the same.
+fn forgotten() -> ContractAnswer {
+    unknown("state not kept of this block: ask for a newer one")
 }
 
 fn unknown(what: impl Into<String>) -> ContractAnswer {
@@ -215,13 +217,6 @@ impl Moment {
         }))
     }
 
-    fn forgotten(&self) -> ContractAnswer {
-        unknown(format!(
-            "state not kept: it is kept of blocks {} to {} now",
-            self.oldest, self.stable
-        ))
-    }
-
     fn account<R: KvRead + ?Sized>(
         &self,
         address: &Address,
@@ -230,7 +225,7 @@ impl Moment {
         store: &R,
     ) -> Result<ContractAnswer, StoreError> {
         let Some((_, state)) = &self.state else {
-            return Ok(self.forgotten());
+            return Ok(forgotten());
         };
         let account = state.account(address);
         let mut summary = summary(account);
@@ -249,7 +244,7 @@ impl Moment {
 
     fn proof(&mut self, address: &Address, slots: &[Word]) -> ContractAnswer {
         let Some((_, state)) = &mut self.state else {
-            return self.forgotten();
+            return forgotten();
         };
         let slots: Vec<_> = slots
             .iter()
@@ -275,7 +270,7 @@ impl Moment {
         store: &R,
     ) -> Result<ContractAnswer, StoreError> {
         let Some((header, state)) = &self.state else {
-            return Ok(self.forgotten());
+            return Ok(forgotten());
         };
         let call = Call {
             from: Address(request.from.into()),

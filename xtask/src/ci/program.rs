@@ -154,28 +154,12 @@ pub(crate) fn bench() -> Result<()> {
 
 /// Other people's MQTT clients.
 pub(crate) fn mqtt() -> Result<()> {
-    let script = toolbox::root().join("e2e/mqtt.sh");
-    toolbox::end_to_end(
-        "with-network",
-        &[
-            "--".to_owned(),
-            "sh".to_owned(),
-            script.display().to_string(),
-        ],
-    )
+    toolbox::beside_a_network("e2e/mqtt.sh", &[])
 }
 
 /// Other people's Ethereum clients, and the contracts' tests.
 pub(crate) fn ethereum() -> Result<()> {
-    let script = toolbox::root().join("e2e/ethereum.sh");
-    toolbox::end_to_end(
-        "with-network",
-        &[
-            "--".to_owned(),
-            "sh".to_owned(),
-            script.display().to_string(),
-        ],
-    )
+    toolbox::beside_a_network("e2e/ethereum.sh", &[])
 }
 
 /// Kills under load.
