@@ -1,6 +1,6 @@
 #!/bin/sh
 # End-to-end test of a running gateway's JSON-RPC with Ethereum clients that are not ours: ethers, viem, web3.py, cast,
-# forge and Hardhat, one after another.
+# forge and Hardhat, one after another; and the tests of ../contracts.
 #
 # Needs, in the environment:
 #   HEDGEROW_RPC   http URL of the gateway's JSON-RPC; its WebSocket is at the same address with ws://
@@ -105,4 +105,8 @@ client cast node cast.js
 client forge node forge.js
 client Hardhat timeout 120 sh -c 'node_modules/.bin/hardhat build --quiet >/dev/null \
     && node_modules/.bin/hardhat run --no-compile hardhat.js --network hedgerow'
+
+contracts=$here/../contracts
+locked "$contracts"
+client contracts sh -c 'cd "$1" && npm run --silent check && npm test --silent -- --test-reporter=dot' sh "$contracts"
 [ -z "$failed" ] || fail "failed:$failed"
