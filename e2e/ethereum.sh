@@ -108,5 +108,6 @@ client Hardhat timeout 120 sh -c 'node_modules/.bin/hardhat build --quiet >/dev/
 
 contracts=$here/../contracts
 locked "$contracts"
-client contracts sh -c 'cd "$1" && npm run --silent check && npm test --silent -- --test-reporter=dot' sh "$contracts"
+client contracts sh -c 'cd "$1" && npm run --silent check && { npm test --silent >"$2" || { cat "$2"; false; }; } \
+    && tail -n 8 "$2"' sh "$contracts" "$work/contracts.log"
 [ -z "$failed" ] || fail "failed:$failed"
