@@ -8,7 +8,7 @@ use alloy_primitives::{Address, B256, Bytes, LogData, U256};
 use alloy_rlp::Decodable;
 use alloy_rpc_types_eth::{Block, BlockTransactions, Header, Log, Transaction, TransactionReceipt};
 use hedgerow_base::Height;
-use hedgerow_chain::{ContractBlock, FoundLog};
+use hedgerow_chain::{ContractBlock, FoundLog, LogQuery};
 
 use crate::chain::Terms;
 
@@ -131,6 +131,16 @@ impl BlockView {
             transactions,
             withdrawals: Some(Vec::new().into()),
         }
+    }
+
+    /// Its events that are wanted, in order.
+    pub(crate) fn logs(&self, wanted: &LogQuery) -> impl Iterator<Item = &Log> {
+        let all = self.transactions.iter();
+        let all = all.flat_map(|transaction| transaction.receipt.inner.logs());
+        all.filter(|log| {
+            let topics: Vec<_> = log.topics().iter().map(|topic| topic.0).collect();
+            wanted.wants(&log.address().0, &topics)
+        })
     }
 
     /// How full it is, from 0 to 1.

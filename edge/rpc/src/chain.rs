@@ -52,6 +52,7 @@ pub(crate) struct Chain {
     asking: Semaphore,
     calling: Semaphore,
     remembered: Mutex<VecDeque<Arc<BlockView>>>,
+    fetching: tokio::sync::Mutex<()>,
 }
 
 impl Chain {
@@ -63,6 +64,7 @@ impl Chain {
             asking: Semaphore::new(MAX_ASKING),
             calling: Semaphore::new(MAX_CALLING),
             remembered: Mutex::default(),
+            fetching: tokio::sync::Mutex::default(),
         }
     }
 
@@ -147,9 +149,20 @@ impl Chain {
         if let Some(block) = self.recall(|block| block.height() == height) {
             return Ok(Some(block));
         }
-        if height > self.newest() {
+        let newest = self.newest();
+        if height > newest {
             return Ok(None);
         }
+        // Many may wait for a new block: one asks.
+        let _one = if newest.0 - height.0 < REMEMBERED as u64 {
+            let one = self.fetching.lock().await;
+            if let Some(block) = self.recall(|block| block.height() == height) {
+                return Ok(Some(block));
+            }
+            Some(one)
+        } else {
+            None
+        };
         let mut view: Option<BlockView> = None;
         loop {
             let from = view

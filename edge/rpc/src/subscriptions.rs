@@ -13,13 +13,7 @@ use rand::Rng;
 use serde::Serialize;
 use tokio::sync::broadcast::error::RecvError;
 
-use crate::{
-    args::Args,
-    block,
-    error::RpcError,
-    methods::{between, wanted},
-    server::Served,
-};
+use crate::{args::Args, block, error::RpcError, methods::wanted, server::Served};
 
 /// Numbers of subscriptions, as other nodes give them: quantities that can't be guessed.
 #[derive(Debug)]
@@ -116,20 +110,19 @@ async fn blocks(
             }
         }
         let newest: Height = *attested.borrow_and_update();
-        if let Some(wanted) = &wanted {
-            if next <= newest {
-                for log in between(served, wanted, next, newest).await? {
-                    send(sink, &log).await?;
-                }
-            }
-            next = next.max(newest.next());
-            continue;
-        }
         while next <= newest {
-            if let Some(block) = served.chain.block(next).await? {
-                send(sink, &block.head()).await?;
-            }
+            // Whoever waits for the same block shares it.
+            let block = served.chain.block(next).await?;
             next = next.next();
+            match (&wanted, block) {
+                (None, Some(block)) => send(sink, &block.head()).await?,
+                (Some(wanted), Some(block)) => {
+                    for log in block.logs(wanted) {
+                        send(sink, log).await?;
+                    }
+                }
+                (_, None) => {}
+            }
         }
     }
 }

@@ -115,6 +115,21 @@ pub struct LogQuery {
     pub topics: List<List<Word, MAX_ALTERNATIVES>, 4>,
 }
 
+impl LogQuery {
+    /// Whether an event of that contract with these topics is wanted, in whichever block.
+    #[must_use]
+    pub fn wants(&self, address: &[u8; 20], topics: &[Word]) -> bool {
+        let address = self.addresses.is_empty() || self.addresses.contains(address);
+        address
+            && self.topics.len() <= topics.len()
+            && self
+                .topics
+                .iter()
+                .zip(topics)
+                .all(|(any, topic)| any.is_empty() || any.contains(topic))
+    }
+}
+
 /// What the ledger says to a [`ContractQuery`].
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub enum ContractAnswer {

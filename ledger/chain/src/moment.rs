@@ -406,10 +406,7 @@ fn logs_of(
             let address = log.address.0.0;
             let topics: Vec<_> = log.topics().iter().map(|topic| topic.0).collect();
             let skipped = header.height == wanted.from && here < wanted.from_index;
-            if skipped
-                || !(wanted.addresses.is_empty() || wanted.addresses.contains(&address))
-                || !wanted_topics(&wanted.topics, &topics)
-            {
+            if skipped || !wanted.wants(&address, &topics) {
                 continue;
             }
             found.push(FoundLog {
@@ -426,12 +423,4 @@ fn logs_of(
         }
     }
     Ok(found)
-}
-
-fn wanted_topics<const N: usize>(wanted: &[List<Word, N>], topics: &[Word]) -> bool {
-    wanted.len() <= topics.len()
-        && wanted
-            .iter()
-            .zip(topics)
-            .all(|(any, topic)| any.is_empty() || any.contains(topic))
 }

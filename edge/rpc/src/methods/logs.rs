@@ -33,7 +33,7 @@ pub(crate) fn wanted(filter: &Filter) -> Result<LogQuery, RpcError> {
 }
 
 /// The events in some blocks.
-pub(crate) async fn between(
+pub(super) async fn between(
     served: &Served,
     wanted: &LogQuery,
     from: Height,
@@ -49,7 +49,7 @@ pub(crate) async fn between(
 }
 
 /// The blocks that a filter is about; `None` where there are none yet.
-pub(crate) async fn range(
+pub(super) async fn range(
     served: &Served,
     filter: &Filter,
 ) -> Result<Option<(Height, Height)>, RpcError> {

@@ -8,7 +8,7 @@ mod network;
 mod state;
 mod transactions;
 
-pub(crate) use logs::{between, wanted};
+pub(crate) use logs::wanted;
 
 use std::{future::Future, pin::Pin, sync::Arc};
 

@@ -107,17 +107,21 @@ impl Forwarder {
     pub(crate) async fn run(self: Arc<Self>) {
         let mut tick = interval(Duration::from_secs(1));
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut bundles = JoinSet::new();
+        let (mut bundles, mut lookups) = (JoinSet::new(), JoinSet::new());
         loop {
-            let looked_up = tokio::select! {
+            let second = tokio::select! {
                 () = self.work.notified() => false,
                 _ = tick.tick() => true,
                 Some(_) = bundles.join_next() => false,
+                Some(_) = lookups.join_next() => false,
             };
-            if looked_up {
+            if second {
                 self.pool().expire(Instant::now());
                 let stuck = self.pool().stuck(LOOKED_UP);
-                self.look_up(stuck).await;
+                if lookups.is_empty() && !stuck.is_empty() {
+                    let forwarder = self.clone();
+                    lookups.spawn(async move { forwarder.look_up(stuck).await });
+                }
             }
             while let Ok(turn) = self.under_way.clone().try_acquire_owned() {
                 let taken = self.pool().take();
