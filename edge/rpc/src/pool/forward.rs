@@ -109,9 +109,11 @@ impl Forwarder {
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (mut bundles, mut lookups) = (JoinSet::new(), JoinSet::new());
         loop {
+            // An empty pool wakes nobody up.
+            let busy = !self.pool().is_empty();
             let second = tokio::select! {
                 () = self.work.notified() => false,
-                _ = tick.tick() => true,
+                _ = tick.tick(), if busy => true,
                 Some(_) = bundles.join_next() => false,
                 Some(_) = lookups.join_next() => false,
             };

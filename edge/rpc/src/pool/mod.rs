@@ -126,6 +126,11 @@ impl Pool {
         }
     }
 
+    /// Whether nothing waits, and no sender is remembered.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.senders.is_empty()
+    }
+
     /// The number of a sender's next transaction that is not final, where the pool knows it.
     pub(crate) fn known(&self, sender: Address) -> Option<u64> {
         self.senders.get(&sender).map(|sender| sender.next)
