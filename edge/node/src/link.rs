@@ -42,6 +42,11 @@ pub(crate) type Told = (NodeId, Option<Vec<u8>>);
 /// How many answers to one question may wait.
 const MAX_TOLD: usize = 256;
 
+/// How many questions of one member may wait: some KiB each.
+const MAX_QUESTIONS: usize = 128;
+/// How many of those that take long: up to 144 KiB each.
+const MAX_CALLS: usize = 16;
+
 /// The largest word about finality in bytes.
 const MAX_WORD: usize = 64 << 10;
 
@@ -254,8 +259,8 @@ pub(crate) fn start<S: KvStore + Send + 'static>(
         numbers: AtomicU64::new(1),
         heights: Mutex::default(),
         asked: Mutex::default(),
-        questions: Questions::default(),
-        calls: Questions::default(),
+        questions: Questions::new(MAX_QUESTIONS),
+        calls: Questions::new(MAX_CALLS),
     });
     let handle = LinkHandle {
         shared: shared.clone(),
@@ -491,7 +496,7 @@ impl<S: KvStore + Send + 'static> Link<S> {
                         least,
                         query: Query::from_bytes(&query).ok(),
                     };
-                    if question.is_call() {
+                    if question.query.as_ref().is_some_and(Query::is_call) {
                         self.shared.calls.put(question);
                     } else {
                         self.shared.questions.put(question);

@@ -33,6 +33,8 @@ use crate::{
 const QUESTION: Duration = Duration::from_secs(10);
 /// How long to wait for answers before asking again.
 const ROUND: Duration = Duration::from_millis(400);
+/// As long as that where a contract runs for the answer.
+const CALL_ROUND: Duration = Duration::from_secs(5);
 /// How long one validator may take to prove something before all are asked.
 const ALONE: Duration = Duration::from_millis(300);
 
@@ -136,7 +138,8 @@ impl Member {
             let mut asked = self
                 .link
                 .ask(self.validators(), self.link.certified(), &bytes);
-            if let Some(answer) = self.round(&mut asked).await {
+            let patience = if query.is_call() { CALL_ROUND } else { ROUND };
+            if let Some(answer) = self.round(&mut asked, patience).await {
                 return Ok(answer);
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -144,8 +147,8 @@ impl Member {
         Err(QueryError::Unavailable(self.unavailable()))
     }
 
-    async fn round(&self, asked: &mut Answers) -> Option<Answer> {
-        let until = Instant::now() + ROUND;
+    async fn round(&self, asked: &mut Answers, patience: Duration) -> Option<Answer> {
+        let until = Instant::now() + patience;
         let mut voters: BTreeMap<Vec<u8>, BTreeSet<NodeId>> = BTreeMap::new();
         let mut heard = BTreeSet::new();
         while heard.len() < self.genesis.validators.len()

@@ -10,13 +10,10 @@ use std::{
 };
 
 use hedgerow_base::{Height, NodeId};
-use hedgerow_chain::{Answer, ContractQuery, Query};
+use hedgerow_chain::{Answer, Query};
 use hedgerow_kv::{KvStore, StoreError};
 
 use crate::executor::Shared;
-
-/// How many questions of one member may wait. More are dropped: it asks again.
-const MAX_WAITING: usize = 128;
 
 /// A question.
 #[derive(Debug)]
@@ -29,18 +26,6 @@ pub(crate) struct Question {
     pub(crate) least: Height,
     /// What it is; `None` where the bytes are none.
     pub(crate) query: Option<Query>,
-}
-
-impl Question {
-    /// Whether the answer may take long: a contract runs.
-    pub(crate) const fn is_call(&self) -> bool {
-        matches!(
-            self.query,
-            Some(Query::Contracts(
-                ContractQuery::Call { .. } | ContractQuery::Estimate { .. }
-            ))
-        )
-    }
 }
 
 #[derive(Debug, Default)]
@@ -69,33 +54,44 @@ impl Waiting {
 }
 
 /// Where questions are put.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Questions(Arc<(Mutex<Waiting>, Condvar)>);
+#[derive(Clone, Debug)]
+pub(crate) struct Questions {
+    shared: Arc<(Mutex<Waiting>, Condvar)>,
+    /// How many of one member may wait. More are dropped: it asks again.
+    most: usize,
+}
 
 impl Questions {
+    pub(crate) fn new(most: usize) -> Self {
+        Self {
+            shared: Arc::default(),
+            most,
+        }
+    }
+
     fn waiting(&self) -> MutexGuard<'_, Waiting> {
-        self.0.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shared.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn put(&self, question: Question) {
         let mut waiting = self.waiting();
         let of_one = waiting.questions.entry(question.from).or_default();
-        if of_one.len() < MAX_WAITING {
+        if of_one.len() < self.most {
             of_one.push_back(question);
-            self.0.1.notify_one();
+            self.shared.1.notify_one();
         }
     }
 
     pub(crate) fn stop(&self) {
         self.waiting().stopped = true;
-        self.0.1.notify_all();
+        self.shared.1.notify_all();
     }
 
     /// The next question, once there is one; `None` at the end.
     fn take(&self) -> Option<Question> {
         let waiting = self.waiting();
         let idle = |waiting: &mut Waiting| waiting.questions.is_empty() && !waiting.stopped;
-        let mut waiting = self.0.1.wait_while(waiting, idle);
+        let mut waiting = self.shared.1.wait_while(waiting, idle);
         let waiting = waiting.as_mut().unwrap_or_else(|error| error.get_mut());
         if waiting.stopped {
             None
@@ -139,6 +135,8 @@ impl Questions {
 mod tests {
     use super::*;
 
+    const MOST: usize = 128;
+
     fn question(from: u32, number: u64) -> Question {
         Question {
             from: NodeId(from),
@@ -150,19 +148,19 @@ mod tests {
 
     #[test]
     fn members_are_answered_in_turns_and_who_asks_too_much_loses_its_own_questions_only() {
-        let questions = Questions::default();
+        let questions = Questions::new(MOST);
         for number in 0..1000 {
             questions.put(question(7, number));
         }
         questions.put(question(4, 1));
         questions.put(question(9, 1));
-        let taken: Vec<_> = (0..MAX_WAITING + 2)
+        let taken: Vec<_> = (0..MOST + 2)
             .filter_map(|_| questions.take())
             .map(|question| (question.from.0, question.number))
             .collect();
         assert_eq!(&taken[..4], [(4, 1), (7, 0), (9, 1), (7, 1)]);
-        assert_eq!(taken.len(), MAX_WAITING + 2);
-        assert_eq!(taken.last(), Some(&(7, MAX_WAITING as u64 - 1)));
+        assert_eq!(taken.len(), MOST + 2);
+        assert_eq!(taken.last(), Some(&(7, MOST as u64 - 1)));
         questions.stop();
         assert!(questions.take().is_none());
     }

@@ -79,11 +79,11 @@ impl Chain {
     }
 
     async fn ask(&self, query: ContractQuery) -> Result<ContractAnswer, RpcError> {
-        let long = matches!(
-            query,
-            ContractQuery::Call { .. } | ContractQuery::Estimate { .. }
-        );
-        let turns = if long { &self.calling } else { &self.asking };
+        let turns = if query.is_call() {
+            &self.calling
+        } else {
+            &self.asking
+        };
         let turn = timeout(PATIENCE, turns.acquire()).await;
         let Ok(Ok(_turn)) = turn else {
             return Err(RpcError::limit(

@@ -85,6 +85,14 @@ pub enum ContractQuery {
     Logs(LogQuery),
 }
 
+impl ContractQuery {
+    /// Whether a contract runs for the answer, which may take long.
+    #[must_use]
+    pub const fn is_call(&self) -> bool {
+        matches!(self, Self::Call { .. } | Self::Estimate { .. })
+    }
+}
+
 /// A call without a transaction.
 #[derive(Clone, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct CallRequest {

@@ -79,6 +79,12 @@ impl Query {
     /// How many bytes a query may have when encoded.
     pub const MAX_BYTES: usize = MAX_TRANSACTION + (16 << 10);
 
+    /// Whether a contract runs for the answer, which may take long.
+    #[must_use]
+    pub const fn is_call(&self) -> bool {
+        matches!(self, Self::Contracts(query) if query.is_call())
+    }
+
     /// The query that `bytes`, all of them, encode.
     ///
     /// # Errors
