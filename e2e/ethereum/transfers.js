@@ -14,7 +14,7 @@ const PATIENCE = 120_000;
 const FUNDED = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80";
 const LIMIT = {
     hedgerow: "all validators and the gateway share this machine; each of them recovers every sender's signature",
-    anvil: "one process, blocks of one second",
+    anvil: "one process, blocks of one second, with room for all transfers",
     hardhat: "one process in JavaScript, a block for each transaction",
 };
 if (!(COUNT >= SENDERS)) {
@@ -26,6 +26,12 @@ class Node {
 
     constructor(url) {
         this.url = url;
+    }
+
+    /// Servers hang up on connections that were idle for some seconds.
+    reconnect() {
+        this.#agent.destroy();
+        this.#agent = new http.Agent({ keepAlive: true });
     }
 
     post(body) {
@@ -96,6 +102,7 @@ async function measure(node) {
             signed.push(transfer.serialized);
         }
     }
+    node.reconnect();
     const bodies = [];
     for (let first = 0; first < COUNT; first += BATCH) {
         bodies.push(signed.slice(first, first + BATCH).map((transfer, id) => ({ jsonrpc: "2.0", id, method: "eth_sendRawTransaction", params: [transfer] })));
@@ -143,7 +150,7 @@ async function other(command) {
 const bin = "node_modules/.bin";
 const rows = {
     hedgerow: await measure(new Node(process.env.HEDGEROW_RPC)),
-    anvil: await other((port) => [`${bin}/anvil`, "--port", port, "--block-time", "1", "--silent", "--order", "fifo"]),
+    anvil: await other((port) => [`${bin}/anvil`, "--port", port, "--block-time", "1", "--gas-limit", "1000000000", "--silent", "--order", "fifo"]),
     hardhat: await other((port) => [`${bin}/hardhat`, "node", "--port", port]),
 };
 console.log(`${COUNT} transfers of ${SENDERS} senders, in batches of ${BATCH}, ${LANES} at a time`);
