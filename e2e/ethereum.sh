@@ -15,21 +15,7 @@ set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
 programs=$here/ethereum
-venv=${HEDGEROW_E2E_VENV:-${TMPDIR:-/tmp}/hedgerow-e2e-venv}
-
-fail() {
-    echo "e2e/ethereum.sh: $*" >&2
-    exit 1
-}
-
-as_root() {
-    if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@"; fi
-}
-
-install() {
-    as_root apt-get update -qq && as_root apt-get install -qq -y --no-install-recommends "$@" >/dev/null \
-        || fail "can't install $*: install it by hand and try again"
-}
+. "$here/install.sh"
 
 # Installs the locked packages of a folder, unless they are installed already.
 locked() {
@@ -57,10 +43,7 @@ if ! new_enough; then
 fi
 locked "$programs"
 
-command -v python3 >/dev/null || install python3
-if [ ! -x "$venv/bin/python" ]; then
-    python3 -m venv "$venv" || { install python3-venv; python3 -m venv --clear "$venv"; } || fail "can't make $venv"
-fi
+python_in_venv
 "$venv/bin/python" -c 'import importlib.metadata as m; assert m.version("web3") == "7.16.0"; import trie' 2>/dev/null \
     || "$venv/bin/pip" install --quiet --disable-pip-version-check -r "$programs/requirements.txt" \
     || fail "can't install web3.py into $venv"

@@ -13,27 +13,10 @@
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
-venv=${HEDGEROW_E2E_VENV:-${TMPDIR:-/tmp}/hedgerow-e2e-venv}
-
-fail() {
-    echo "e2e/mqtt.sh: $*" >&2
-    exit 1
-}
-
-as_root() {
-    if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@"; fi
-}
-
-install() {
-    as_root apt-get update -qq && as_root apt-get install -qq -y --no-install-recommends "$@" >/dev/null \
-        || fail "can't install $*: install it by hand and try again"
-}
+. "$here/install.sh"
 
 command -v mosquitto_pub >/dev/null && command -v mosquitto_sub >/dev/null || install mosquitto-clients
-command -v python3 >/dev/null || install python3
-if [ ! -x "$venv/bin/python" ]; then
-    python3 -m venv "$venv" || { install python3-venv; python3 -m venv --clear "$venv"; } || fail "can't make $venv"
-fi
+python_in_venv
 "$venv/bin/python" -c 'import paho.mqtt, cryptography; assert paho.mqtt.__version__ == "2.2.0"' 2>/dev/null \
     || "$venv/bin/pip" install --quiet --disable-pip-version-check 'paho-mqtt==2.2.0' 'cryptography==50.0.2' \
     || fail "can't install paho-mqtt and cryptography into $venv"
