@@ -119,12 +119,12 @@ impl Filters {
     }
 
     /// The filter of events with that number.
-    pub(crate) fn logs(&self, id: U128) -> Result<(Filter, LogQuery), RpcError> {
+    pub(crate) fn logs(&self, id: U128) -> Result<Filter, RpcError> {
         let mut all = self.all();
         match all.get_mut(&id.to()) {
-            Some((asked, Kind::Logs { filter, wanted, .. })) => {
+            Some((asked, Kind::Logs { filter, .. })) => {
                 *asked = Instant::now();
-                Ok((Filter::clone(filter), wanted.clone()))
+                Ok(Filter::clone(filter))
             }
             _ => Err(unknown()),
         }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use alloy_rpc_types_eth::Filter;
 use hedgerow_base::Height;
+use hedgerow_chain::LogQuery;
 use jsonrpsee::{
     PendingSubscriptionSink, SubscriptionSink,
     core::{SubscriptionError, traits::IdProvider},
@@ -26,65 +27,53 @@ impl IdProvider for Ids {
     }
 }
 
+/// What a client subscribes to.
+enum Kind {
+    Heads,
+    Logs(LogQuery),
+    Pending { full: bool },
+}
+
+impl Kind {
+    fn of(args: &Args) -> Result<Self, RpcError> {
+        let kind: String = args.required(0, "subscription")?;
+        Ok(match kind.as_str() {
+            "newHeads" => Self::Heads,
+            "logs" => {
+                let filter: Option<Filter> = args.optional(1, "filter")?;
+                Self::Logs(wanted(&filter.unwrap_or_default())?)
+            }
+            "newPendingTransactions" => Self::Pending {
+                full: args.optional(1, "fullTransactions")?.unwrap_or(false),
+            },
+            other => {
+                let known = "newHeads, logs or newPendingTransactions";
+                return Err(RpcError::invalid(format!(
+                    "no subscription {other:?}: {known}"
+                )));
+            }
+        })
+    }
+}
+
 /// Serves a subscription until it ends.
 pub(crate) async fn subscribe(
     served: Arc<Served>,
     args: Result<Args, RpcError>,
     pending: PendingSubscriptionSink,
 ) -> Result<(), SubscriptionError> {
-    let kind = args.and_then(|args| {
-        let kind: String = args.required(0, "subscription")?;
-        Ok((kind, args))
-    });
-    match kind {
-        Ok((kind, args)) => match kind.as_str() {
-            "newHeads" => {
-                let sink = pending.accept().await?;
-                blocks(&served, &sink, None).await
-            }
-            "logs" => {
-                let filter = args.optional::<Filter>(1, "filter").and_then(|filter| {
-                    let filter = filter.unwrap_or_default();
-                    wanted(&filter)
-                });
-                match filter {
-                    Ok(wanted) => {
-                        let sink = pending.accept().await?;
-                        blocks(&served, &sink, Some(wanted)).await
-                    }
-                    Err(error) => {
-                        pending.reject(error).await;
-                        Ok(())
-                    }
-                }
-            }
-            "newPendingTransactions" => {
-                let full = args.optional::<bool>(1, "fullTransactions");
-                match full {
-                    Ok(full) => {
-                        let sink = pending.accept().await?;
-                        transactions(&served, &sink, full.unwrap_or(false)).await
-                    }
-                    Err(error) => {
-                        pending.reject(error).await;
-                        Ok(())
-                    }
-                }
-            }
-            other => {
-                let known = "newHeads, logs or newPendingTransactions";
-                pending
-                    .reject(RpcError::invalid(format!(
-                        "no subscription {other:?}: {known}"
-                    )))
-                    .await;
-                Ok(())
-            }
-        },
+    let kind = match args.and_then(|args| Kind::of(&args)) {
+        Ok(kind) => kind,
         Err(error) => {
             pending.reject(error).await;
-            Ok(())
+            return Ok(());
         }
+    };
+    let sink = pending.accept().await?;
+    match kind {
+        Kind::Heads => blocks(&served, &sink, None).await,
+        Kind::Logs(wanted) => blocks(&served, &sink, Some(wanted)).await,
+        Kind::Pending { full } => transactions(&served, &sink, full).await,
     }
 }
 
@@ -98,7 +87,7 @@ async fn send(sink: &SubscriptionSink, item: &impl Serialize) -> Result<(), Subs
 async fn blocks(
     served: &Served,
     sink: &SubscriptionSink,
-    wanted: Option<hedgerow_chain::LogQuery>,
+    wanted: Option<LogQuery>,
 ) -> Result<(), SubscriptionError> {
     let mut attested = served.chain.attested();
     let mut next = attested.borrow_and_update().next();

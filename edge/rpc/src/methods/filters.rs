@@ -3,7 +3,7 @@ use alloy_rpc_types_eth::{Filter, Log};
 use serde_json::Value;
 
 use super::{
-    logs::{between, range, wanted},
+    logs::{all, between, wanted},
     to_value,
 };
 use crate::{
@@ -56,11 +56,7 @@ pub(super) async fn changes(served: &Served, args: &Args) -> Result<Value, RpcEr
 }
 
 pub(super) async fn logs(served: &Served, args: &Args) -> Result<Vec<Log>, RpcError> {
-    let (filter, wanted) = served.filters.logs(args.required(0, "filterId")?)?;
-    match range(served, &filter).await? {
-        Some((from, to)) => between(served, &wanted, from, to).await,
-        None => Ok(Vec::new()),
-    }
+    all(served, &served.filters.logs(args.required(0, "filterId")?)?).await
 }
 
 pub(super) async fn uninstall(served: &Served, args: &Args) -> Result<bool, RpcError> {

@@ -12,19 +12,18 @@ const MAX_LOGS: usize = 20_000;
 /// Which events of which contracts; of all blocks.
 pub(crate) fn wanted(filter: &Filter) -> Result<LogQuery, RpcError> {
     let limit = |error| RpcError::limit(format!("filter: {error}"));
-    let addresses = filter.address.iter().map(|address| address.0.0).collect();
+    // Validators are to be asked the same question, and sets have no order.
+    let mut addresses: Vec<_> = filter.address.iter().map(|address| address.0.0).collect();
+    addresses.sort_unstable();
     let mut topics = Vec::new();
     for topic in &filter.topics {
         let mut any: Vec<_> = topic.iter().map(|topic| topic.0).collect();
-        // Validators are to be asked the same question.
         any.sort_unstable();
         topics.push(List::new(any).map_err(limit)?);
     }
     while topics.last().is_some_and(|any| any.is_empty()) {
         topics.pop();
     }
-    let mut addresses: Vec<_> = addresses;
-    addresses.sort_unstable();
     Ok(LogQuery {
         addresses: List::new(addresses).map_err(limit)?,
         topics: List::new(topics).map_err(limit)?,
@@ -49,10 +48,7 @@ pub(super) async fn between(
 }
 
 /// The blocks that a filter is about; `None` where there are none yet.
-pub(super) async fn range(
-    served: &Served,
-    filter: &Filter,
-) -> Result<Option<(Height, Height)>, RpcError> {
+async fn range(served: &Served, filter: &Filter) -> Result<Option<(Height, Height)>, RpcError> {
     let newest = served.chain.newest();
     match filter.block_option {
         FilterBlockOption::AtBlockHash(hash) => {
@@ -87,9 +83,13 @@ pub(super) async fn range(
 }
 
 pub(super) async fn find(served: &Served, args: &Args) -> Result<Vec<Log>, RpcError> {
-    let filter: Filter = args.required(0, "filter")?;
-    let wanted = wanted(&filter)?;
-    match range(served, &filter).await? {
+    all(served, &args.required(0, "filter")?).await
+}
+
+/// All events that a filter finds.
+pub(super) async fn all(served: &Served, filter: &Filter) -> Result<Vec<Log>, RpcError> {
+    let wanted = wanted(filter)?;
+    match range(served, filter).await? {
         Some((from, to)) => between(served, &wanted, from, to).await,
         None => Ok(Vec::new()),
     }

@@ -68,7 +68,7 @@ impl Forwarder {
         bytes: Bytes,
     ) -> Result<(B256, oneshot::Receiver<Fate>), RpcError> {
         let terms = self.chain.terms;
-        let transaction = Transaction::admit(&bytes, terms.chain)?;
+        let transaction = Arc::new(Transaction::admit(&bytes, terms.chain)?);
         let rules = Rules {
             chain: terms.chain,
             gas_limit: terms.gas_limit,
@@ -91,14 +91,13 @@ impl Forwarder {
             }
         };
         let hash = transaction.hash();
-        let news = Arc::new(transaction.clone());
         let fate = {
             let mut pool = self.pool();
-            pool.add(Instant::now(), transaction, bytes, next)?;
+            pool.add(Instant::now(), transaction.clone(), bytes, next)?;
             pool.watch(hash)
         };
         // Nobody may listen.
-        let _ = self.news.send(news);
+        let _ = self.news.send(transaction);
         self.work.notify_one();
         Ok((hash, fate))
     }

@@ -172,7 +172,7 @@ impl Pool {
     pub(crate) fn add(
         &mut self,
         now: Instant,
-        transaction: Transaction,
+        transaction: Arc<Transaction>,
         bytes: Bytes,
         next: u64,
     ) -> Result<(), RpcError> {
@@ -230,7 +230,7 @@ impl Pool {
         sender.entries.insert(
             nonce,
             Entry {
-                transaction: Arc::new(transaction),
+                transaction,
                 bytes,
                 added: now,
                 under_way: false,

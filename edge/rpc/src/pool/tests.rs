@@ -7,16 +7,16 @@ fn pool(limits: PoolLimits) -> Pool {
     Pool::new(limits)
 }
 
-fn transaction(signer: &Signer, nonce: u64, value: u64) -> (Transaction, Bytes) {
-    let to = TxKind::Call(Address::repeat_byte(9));
-    let bytes = Bytes::from(signer.send(nonce, to, value, &[]));
+fn admitted(bytes: Vec<u8>) -> (Arc<Transaction>, Bytes) {
+    let bytes = Bytes::from(bytes);
     let transaction = Transaction::admit(&bytes, crate::accounts::CHAIN).unwrap();
-    (transaction, bytes)
+    (Arc::new(transaction), bytes)
 }
 
 /// As from a sender whose next transaction is number 0.
 fn add(pool: &mut Pool, now: Instant, signer: &Signer, nonce: u64) -> Result<B256, RpcError> {
-    let (transaction, bytes) = transaction(signer, nonce, 1);
+    let to = TxKind::Call(Address::repeat_byte(9));
+    let (transaction, bytes) = admitted(signer.send(nonce, to, 1, &[]));
     let hash = transaction.hash();
     pool.add(now, transaction, bytes, 0).map(|()| hash)
 }
@@ -80,11 +80,7 @@ fn one_more_tenth_replaces_what_is_not_on_its_way() {
             max_priority_fee_per_gas: price,
             ..crate::accounts::plain(0, to, value, &[])
         };
-        let bytes = Bytes::from(ann.sign(plain));
-        (
-            Transaction::admit(&bytes, crate::accounts::CHAIN).unwrap(),
-            bytes,
-        )
+        admitted(ann.sign(plain))
     };
     let (first, bytes) = offer(100, 1);
     pool.add(now, first.clone(), bytes.clone(), 0).unwrap();
