@@ -61,7 +61,9 @@ function compile() {
     sources: Object.fromEntries(paths.map((path) => [path, { content: readFileSync(join(ROOT, path), "utf8") }])),
     settings: {
       ...SETTINGS,
-      outputSelection: { "*": { "*": ["abi", "metadata", "evm.bytecode.object", "evm.deployedBytecode.object"] } },
+      outputSelection: {
+        "*": { "": ["ast"], "*": ["abi", "metadata", "evm.bytecode.object", "evm.deployedBytecode.object"] },
+      },
     },
   };
   const output = JSON.parse(solc.compile(JSON.stringify(input), { import: findImport }));
@@ -76,7 +78,10 @@ function compile() {
   for (const path of paths) {
     for (const [name, contract] of Object.entries(output.contracts[path] ?? {})) {
       const bytecode = contract.evm.bytecode.object;
-      if (bytecode === "") continue; // An interface or an abstract contract.
+      // An abstract contract is of use to Solidity only; so is a library of internal functions, which is but a stub. An
+      // interface has an ABI to be called by.
+      const { contractKind } = output.sources[path].ast.nodes.find((node) => node.name === name);
+      if (contractKind === "library" || (contractKind === "contract" && bytecode === "")) continue;
       const metadata = JSON.parse(contract.metadata);
       const artifact = {
         abi: contract.abi,

@@ -1,18 +1,24 @@
 //! Blocks, transactions, receipts and events as Ethereum's tools see them.
 
 use alloy_consensus::{
-    BlockHeader as _, ReceiptEnvelope, Transaction as _, TxEnvelope, transaction::Recovered,
+    BlockHeader as _, ReceiptWithBloom, Transaction as _, TxEnvelope, transaction::Recovered,
 };
+use alloy_consensus_any::AnyReceiptEnvelope;
 use alloy_eips::eip2718::Decodable2718;
-use alloy_primitives::{Address, B256, Bytes, LogData, U256};
+use alloy_primitives::{Address, B256, Bytes, LogData, U8, U64, U256};
 use alloy_rlp::Decodable;
 use alloy_rpc_types_eth::{Block, BlockTransactions, Header, Log, Transaction, TransactionReceipt};
 use hedgerow_base::Height;
-use hedgerow_chain::{ContractBlock, FoundLog, LogQuery};
+use hedgerow_chain::{ContractBlock, ExecutedTransaction, FoundLog, LogQuery};
+use hedgerow_evm::STREAMS_ADDRESS;
+use serde::Serialize;
 
 use crate::chain::Terms;
 
-/// A block with its executed Ethereum transactions.
+/// A receipt as it is shown.
+pub(crate) type Receipt = TransactionReceipt<AnyReceiptEnvelope<Log>>;
+
+/// A block with what made contracts run in it.
 #[derive(Clone, Debug)]
 pub(crate) struct BlockView {
     pub(crate) header: alloy_consensus::Header,
@@ -25,8 +31,48 @@ pub(crate) struct BlockView {
 /// One of them.
 #[derive(Clone, Debug)]
 pub(crate) struct TransactionView {
-    pub(crate) transaction: Transaction,
-    pub(crate) receipt: TransactionReceipt<ReceiptEnvelope<Log>>,
+    pub(crate) transaction: Shown,
+    pub(crate) receipt: Receipt,
+}
+
+/// A transaction as it is shown.
+#[derive(Clone, Debug, Serialize)]
+#[serde(untagged)]
+pub(crate) enum Shown {
+    /// One of Ethereum's.
+    Ethereums(Box<Transaction>),
+    /// A record.
+    Record(Box<RecordShown>),
+}
+
+impl From<Transaction> for Shown {
+    fn from(transaction: Transaction) -> Self {
+        Self::Ethereums(Box::new(transaction))
+    }
+}
+
+/// A device's record that made contracts run, with what Ethereum's tools want of any transaction: a call of the streams'
+/// account by the device. It has no signature of Ethereum's.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct RecordShown {
+    hash: B256,
+    r#type: U8,
+    block_hash: B256,
+    block_number: U64,
+    transaction_index: U64,
+    from: Address,
+    to: Address,
+    /// The whole transaction, of which the hash is; `0x` when it has more than 128 KiB.
+    input: Bytes,
+    gas: U64,
+    gas_price: U64,
+    chain_id: U64,
+    nonce: U64,
+    value: U64,
+    v: U64,
+    r: B256,
+    s: B256,
 }
 
 impl TransactionView {
@@ -56,9 +102,9 @@ impl BlockView {
     /// Puts the next transactions to it; `None` when they are none.
     pub(crate) fn append(&mut self, page: ContractBlock, terms: Terms) -> Option<()> {
         for executed in page.transactions.into_vec() {
-            let (bytes, kept) = (executed.bytes.into_vec(), executed.receipt);
-            let envelope = TxEnvelope::decode_2718_exact(&bytes).ok()?;
-            let receipt = ReceiptEnvelope::decode_2718_exact(&kept.receipt).ok()?;
+            let ExecutedTransaction { bytes, receipt } = executed;
+            let (bytes, kept) = (Bytes::from(bytes.into_vec()), receipt);
+            let receipt = AnyReceiptEnvelope::decode_2718_exact(&kept.receipt).ok()?;
             let (hash, sender) = (B256::from(kept.hash.0), Address(kept.sender.into()));
             let place = Place {
                 block: self.hash,
@@ -67,36 +113,42 @@ impl BlockView {
                 position: self.transactions.len() as u64,
                 transaction: hash,
             };
-            let first = self.logs;
-            let mut next = first;
-            let receipt = receipt.map_logs(|log| {
-                next += 1;
-                place.log(log, next - 1)
-            });
-            self.logs = next;
             self.size += bytes.len();
-            let price = u128::from(terms.gas_price);
-            let receipt = TransactionReceipt {
-                inner: receipt,
+            let (transaction, to) = if receipt.r#type == hedgerow_records::Transaction::RECORD {
+                let shown = place.record(sender, bytes, kept.gas_used, terms);
+                (shown, Some(STREAMS_ADDRESS))
+            } else {
+                let envelope = TxEnvelope::decode_2718_exact(&bytes).ok()?;
+                let to = envelope.to();
+                (place.ethereums(sender, envelope, terms), to)
+            };
+            let first = self.logs;
+            let logs = (first..).zip(receipt.inner.receipt.logs);
+            let logs: Vec<_> = logs.map(|(index, log)| place.log(log, index)).collect();
+            self.logs += logs.len() as u64;
+            let receipt = Receipt {
+                inner: AnyReceiptEnvelope {
+                    inner: ReceiptWithBloom {
+                        receipt: alloy_consensus::Receipt {
+                            status: receipt.inner.receipt.status,
+                            cumulative_gas_used: receipt.inner.receipt.cumulative_gas_used,
+                            logs,
+                        },
+                        logs_bloom: receipt.inner.logs_bloom,
+                    },
+                    r#type: receipt.r#type,
+                },
                 transaction_hash: hash,
                 transaction_index: Some(place.position),
                 block_hash: Some(self.hash),
                 block_number: Some(self.header.number),
                 gas_used: kept.gas_used,
-                effective_gas_price: price,
+                effective_gas_price: u128::from(terms.gas_price),
                 blob_gas_used: None,
                 blob_gas_price: None,
                 from: sender,
-                to: envelope.to(),
+                to,
                 contract_address: kept.created.map(|created| Address(created.into())),
-            };
-            let transaction = Transaction {
-                inner: Recovered::new_unchecked(envelope, sender),
-                block_hash: Some(self.hash),
-                block_number: Some(self.header.number),
-                transaction_index: Some(place.position),
-                effective_gas_price: Some(price),
-                block_timestamp: Some(self.header.timestamp),
             };
             self.transactions.push(TransactionView {
                 transaction,
@@ -117,7 +169,7 @@ impl BlockView {
     }
 
     /// The block, with whole transactions or their hashes.
-    pub(crate) fn to_rpc(&self, full: bool) -> Block {
+    pub(crate) fn to_rpc(&self, full: bool) -> Block<Shown> {
         let transactions = self.transactions.iter();
         let transactions = if full {
             let whole = transactions.map(|one| one.transaction.clone());
@@ -158,6 +210,38 @@ struct Place {
 }
 
 impl Place {
+    fn ethereums(&self, sender: Address, envelope: TxEnvelope, terms: Terms) -> Shown {
+        Shown::from(Transaction {
+            inner: Recovered::new_unchecked(envelope, sender),
+            block_hash: Some(self.block),
+            block_number: Some(self.height),
+            transaction_index: Some(self.position),
+            effective_gas_price: Some(u128::from(terms.gas_price)),
+            block_timestamp: Some(self.time),
+        })
+    }
+
+    fn record(&self, device: Address, input: Bytes, gas: u64, terms: Terms) -> Shown {
+        Shown::Record(Box::new(RecordShown {
+            hash: self.transaction,
+            r#type: U8::from(hedgerow_records::Transaction::RECORD),
+            block_hash: self.block,
+            block_number: U64::from(self.height),
+            transaction_index: U64::from(self.position),
+            from: device,
+            to: STREAMS_ADDRESS,
+            input,
+            gas: U64::from(gas),
+            gas_price: U64::from(terms.gas_price),
+            chain_id: U64::from(terms.chain),
+            nonce: U64::ZERO,
+            value: U64::ZERO,
+            v: U64::ZERO,
+            r: B256::ZERO,
+            s: B256::ZERO,
+        }))
+    }
+
     const fn log(&self, inner: alloy_primitives::Log, index: u64) -> Log {
         Log {
             inner,
@@ -190,13 +274,13 @@ pub(crate) fn log(found: FoundLog) -> Log {
 }
 
 /// A transaction that waits.
-pub(crate) fn pending(transaction: &hedgerow_evm::Transaction, terms: Terms) -> Transaction {
-    Transaction {
+pub(crate) fn pending(transaction: &hedgerow_evm::Transaction, terms: Terms) -> Shown {
+    Shown::from(Transaction {
         inner: Recovered::new_unchecked(transaction.envelope().clone(), transaction.sender()),
         block_hash: None,
         block_number: None,
         transaction_index: None,
         effective_gas_price: Some(u128::from(terms.gas_price)),
         block_timestamp: None,
-    }
+    })
 }

@@ -1,11 +1,16 @@
 //! Contracts of whatever code, called with whatever input, and bytes that are no transactions: two members, one of which
 //! forgets what it can forget, agree on every result and root, and the store has the state.
 
+use std::sync::Arc;
+
 use alloy_primitives::{Address, B256, TxKind, U256};
 use arbitrary::{Arbitrary, Unstructured};
-use hedgerow_evm::{Ancestors, Block, Contracts, Executed, Refusal, Rules, Transaction};
+use hedgerow_base::Digest;
+use hedgerow_evm::{Ancestors, Block, Contracts, Executed, Refusal, Rules, Transaction, Work};
 use hedgerow_kv::{KvStore, MemoryStore, StoreError};
+use hedgerow_proofs::TrustRoot;
 use hedgerow_state::{Account, State, View, Writes};
+use hedgerow_wire::List;
 
 #[path = "../../../ledger/evm/tests/chain/accounts.rs"]
 mod accounts;
@@ -57,6 +62,14 @@ fn rules() -> Rules {
     }
 }
 
+fn trust() -> Arc<TrustRoot> {
+    Arc::new(TrustRoot {
+        network: CHAIN,
+        genesis: Digest::ZERO,
+        validators: List::default(),
+    })
+}
+
 impl Member {
     fn new(forgets: bool) -> Self {
         let (mut state, mut store, mut writes) =
@@ -73,7 +86,7 @@ impl Member {
             .commit(writes.into_batch())
             .expect("memory does not fail");
         Self {
-            contracts: Contracts::new(rules()),
+            contracts: Contracts::new(rules(), trust()),
             state,
             store,
             forgets,
@@ -86,7 +99,7 @@ impl Member {
         transactions: &[Transaction],
     ) -> (Vec<Result<Executed, Refusal>>, B256) {
         if self.forgets {
-            self.contracts = Contracts::new(rules());
+            self.contracts = Contracts::new(rules(), trust());
             self.state = State::load(&self.store).expect("what was written is intact");
         }
         let block = Block {
@@ -100,7 +113,7 @@ impl Member {
             .contracts
             .execute(
                 block,
-                transactions,
+                transactions.iter().map(Work::Transaction),
                 &Hashes,
                 &view,
                 &mut self.state,

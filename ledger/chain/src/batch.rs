@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use alloy_trie::root::ordered_trie_root_with_encoder;
 use borsh::{BorshDeserialize, BorshSerialize};
 use bytes::Bytes;
@@ -49,8 +51,9 @@ pub struct Executed {
 pub(crate) struct Split<'a> {
     /// The block's transactions. A request that is not a bundle counts as one.
     pub(crate) transactions: Vec<&'a [u8]>,
-    /// The ledger's own, which are executed first: a contract sees all readings of its block.
-    pub(crate) own: Vec<&'a [u8]>,
+    /// The ledger's own, each with its number in the block. They are executed first: a contract sees all readings of its
+    /// block.
+    pub(crate) own: Vec<(u32, &'a [u8])>,
     /// Ethereum's, each with its number in the block.
     pub(crate) ethereums: Vec<(u32, &'a [u8])>,
     /// What each of a request's transactions is; `None` for a request that is not a bundle.
@@ -67,7 +70,8 @@ enum Kind {
 pub(crate) struct BlockReceipts {
     /// For each request, of its transactions.
     pub(crate) of_requests: Vec<Receipts>,
-    /// For each transaction, what the receipts' root is of: Ethereum's encoding for Ethereum's, ours for ours.
+    /// For each transaction, what the receipts' root is of: Ethereum's encoding of the receipt where contracts ran, else
+    /// ours.
     pub(crate) leaves: Vec<Vec<u8>>,
 }
 
@@ -99,38 +103,41 @@ impl<'a> Split<'a> {
             self.ethereums.push((index, bytes));
             Kind::Ethereums
         } else {
-            self.own.push(bytes);
+            self.own.push((index, bytes));
             Kind::Own
         }
     }
 
-    /// The receipts, given those of the ledger's own transactions and of Ethereum's.
+    /// The receipts, given those of the ledger's own transactions and of Ethereum's; and Ethereum's receipts of whatever
+    /// made contracts run, by its number in the block.
     pub(crate) fn receipts(
         &self,
         own: Vec<Receipt>,
-        ethereums: Vec<(Receipt, Option<Vec<u8>>)>,
+        ethereums: Vec<Receipt>,
+        mut ran: BTreeMap<u32, Vec<u8>>,
     ) -> BlockReceipts {
         let (mut own, mut ethereums) = (own.into_iter(), ethereums.into_iter());
         let (mut of_requests, mut leaves) = (Vec::new(), Vec::new());
         for kinds in &self.kinds {
             let mut receipts = Vec::new();
-            let mut put = |receipt: Receipt, leaf: Option<Vec<u8>>| {
+            let mut put = |receipt: Receipt| {
+                let leaf = ran.remove(&(leaves.len() as u32));
                 leaves.push(leaf.unwrap_or_else(|| encode(&receipt)));
                 receipts.push(receipt);
             };
             match kinds {
                 None => {
                     let reason = Rejection::NotABundle;
-                    put(Receipt::Rejected { reason }, None);
+                    put(Receipt::Rejected { reason });
                 }
                 Some(kinds) => {
                     for kind in kinds {
                         let next = match kind {
-                            Kind::Own => own.next().map(|receipt| (receipt, None)),
+                            Kind::Own => own.next(),
                             Kind::Ethereums => ethereums.next(),
                         };
-                        if let Some((receipt, leaf)) = next {
-                            put(receipt, leaf);
+                        if let Some(receipt) = next {
+                            put(receipt);
                         }
                     }
                 }

@@ -147,7 +147,7 @@ pub enum ContractAnswer {
     Place {
         /// The block.
         height: Height,
-        /// Its place among the block's executed Ethereum transactions.
+        /// Its place among the transactions that made contracts run in the block.
         position: u32,
     },
     /// To [`ContractQuery::Block`].
@@ -179,7 +179,7 @@ pub enum ContractAnswer {
 pub struct ContractBlock {
     /// The header, encoded.
     pub header: Blob<MAX_HEADER>,
-    /// How many Ethereum transactions it executed.
+    /// How many transactions made contracts run.
     pub total: u32,
     /// The transactions from the wanted one on, as many as fit.
     pub transactions: List<ExecutedTransaction, MAX_PAGE>,
@@ -189,10 +189,10 @@ pub struct ContractBlock {
     pub gas_before: u64,
 }
 
-/// An Ethereum transaction that was executed.
+/// What made contracts run: an Ethereum transaction that was executed, or a record.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct ExecutedTransaction {
-    /// The transaction, as it was signed.
+    /// The transaction, as it was signed; a record's where it fits, else nothing.
     pub bytes: Blob<MAX_TRANSACTION>,
     /// What became of it.
     pub receipt: ContractReceipt,
@@ -250,7 +250,7 @@ pub struct FoundLog {
     pub time: u64,
     /// The transaction's hash.
     pub transaction: Digest,
-    /// The transaction's place among the block's executed Ethereum transactions.
+    /// The transaction's place among those that made contracts run in the block.
     pub position: u32,
     /// The event's place among the block's.
     pub index: u32,

@@ -1,11 +1,15 @@
-//! A block's Ethereum transactions: how the ledger has them executed, and what it keeps of them.
+//! What makes contracts run in a block, Ethereum's transactions and records in streams that contracts have subscribed to:
+//! how the ledger has it executed, and what it keeps of it.
 
-use alloy_consensus::TxReceipt;
+use std::collections::BTreeMap;
+
 use alloy_eips::eip2718::Encodable2718;
 use alloy_primitives::{Address, B256, Bloom};
 use borsh::{BorshDeserialize, BorshSerialize};
 use hedgerow_base::{Digest, Height};
-use hedgerow_evm::{Ancestors, Block, Contracts, Executed, Refusal, Rules, Transaction};
+use hedgerow_evm::{
+    Ancestors, Block, Contracts, Delivery, Executed, Refusal, Rules, Transaction, Work,
+};
 use hedgerow_kv::{KvRead, KvStore, StoreError};
 use hedgerow_proofs::Header;
 use hedgerow_records::{Receipt, Rejection};
@@ -18,14 +22,14 @@ use crate::{
     tables::{BLOCKS, CONTRACT_RECEIPTS, TRANSACTIONS},
 };
 
-/// What the ledger keeps of an Ethereum transaction that was executed.
+/// What the ledger keeps of what made contracts run: an Ethereum transaction that was executed, or a record.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct ContractReceipt {
     /// Its number in the block.
     pub index: u32,
-    /// Its hash.
+    /// Its hash: keccak256 of the transaction.
     pub hash: Digest,
-    /// Who signed it.
+    /// Who signed it: an account, or a device.
     pub sender: [u8; 20],
     /// The contract that it made.
     pub created: Option<[u8; 20]>,
@@ -43,11 +47,13 @@ pub(crate) struct Place {
     pub(crate) history: Digest,
 }
 
-/// What a block's Ethereum transactions gave.
+/// What running a block's contracts gave.
 #[derive(Debug, Default)]
 pub(crate) struct Ran {
-    /// What became of each, and its receipt as Ethereum encodes it where it was executed.
-    pub(crate) receipts: Vec<(Receipt, Option<Vec<u8>>)>,
+    /// What became of each of Ethereum's transactions.
+    pub(crate) receipts: Vec<Receipt>,
+    /// By number in the block: Ethereum's encoding of the receipt of what made contracts run.
+    pub(crate) leaves: BTreeMap<u32, Vec<u8>>,
     pub(crate) logs_bloom: Bloom,
     pub(crate) gas_used: u64,
 }
@@ -62,16 +68,27 @@ pub(crate) fn rules(genesis: &Genesis) -> Rules {
     }
 }
 
-/// Executes a block's Ethereum transactions, each with its number in the block.
+/// A record that makes contracts run.
+pub(crate) struct RecordWork {
+    /// The transaction's number in the block.
+    pub(crate) index: u32,
+    /// The transaction's hash.
+    pub(crate) hash: B256,
+    pub(crate) delivery: Delivery,
+}
+
+/// Runs a block's contracts: those whom its records call, then its Ethereum transactions, each with its number in the
+/// block.
 pub(crate) fn run<S: KvStore>(
     contracts: &mut Contracts,
     place: Place,
+    records: &[RecordWork],
     transactions: &[(u32, &[u8])],
     view: &View<'_, S>,
     state: &mut State,
     writes: &mut Writes,
 ) -> Result<Ran, StoreError> {
-    if transactions.is_empty() {
+    if records.is_empty() && transactions.is_empty() {
         return Ok(Ran::default());
     }
     let chain = contracts.rules().chain;
@@ -79,10 +96,11 @@ pub(crate) fn run<S: KvStore>(
         Transaction::admit(bytes, chain).map(|transaction| (*index, transaction))
     });
     let looked_at: Vec<_> = looked_at.collect();
-    let admitted = looked_at
+    let admitted = looked_at.iter().flatten();
+    let work = records
         .iter()
-        .flatten()
-        .map(|(_, transaction)| transaction);
+        .map(|record| Work::Record(&record.delivery))
+        .chain(admitted.map(|(_, transaction)| Work::Transaction(transaction)));
     let block = Block {
         height: place.height.0,
         time: place.time,
@@ -90,9 +108,16 @@ pub(crate) fn run<S: KvStore>(
     };
     let earlier = Earlier { view };
     let mut results = contracts
-        .execute(block, admitted, &earlier, view, state, writes)?
+        .execute(block, work, &earlier, view, state, writes)?
         .into_iter();
     let (mut ran, mut kept) = (Ran::default(), Vec::new());
+    for (record, result) in records.iter().zip(&mut results) {
+        let Ok(executed) = result else {
+            continue;
+        };
+        let sender = record.delivery.device.0;
+        kept.push(ran.take(record.index, record.hash, sender, &executed));
+    }
     for one in looked_at {
         let result = match one {
             Err(refusal) => Err(refusal),
@@ -102,24 +127,23 @@ pub(crate) fn run<S: KvStore>(
                 None => break,
             },
         };
-        ran.receipts.push(match result {
-            Err(refusal) => (rejected(&refusal), None),
+        let receipt = match result {
+            Err(refusal) => rejected(&refusal),
             Ok((index, transaction, executed)) => {
-                ran.gas_used = executed.cumulative_gas_used;
-                let receipt = executed.receipt();
-                ran.logs_bloom.accrue_bloom(&receipt.bloom());
-                let encoded = receipt.encoded_2718();
-                let at = (place.height.0, index);
-                writes.put(TRANSACTIONS, transaction.hash().0, encode(&at));
-                kept.push(keep(index, &transaction, &executed, encoded.clone()));
-                let receipt = Receipt::Executed {
+                let sender = transaction.sender().0.0;
+                kept.push(ran.take(index, transaction.hash(), sender, &executed));
+                Receipt::Executed {
                     height: place.height,
                     success: executed.outcome.is_success(),
                     gas_used: executed.gas_used,
-                };
-                (receipt, Some(encoded))
+                }
             }
-        });
+        };
+        ran.receipts.push(receipt);
+    }
+    for one in &kept {
+        let at = (place.height.0, one.index);
+        writes.put(TRANSACTIONS, one.hash.0, encode(&at));
     }
     if !kept.is_empty() {
         writes.put(CONTRACT_RECEIPTS, key(place.height.0), encode(&kept));
@@ -127,19 +151,28 @@ pub(crate) fn run<S: KvStore>(
     Ok(ran)
 }
 
-fn keep(
-    index: u32,
-    transaction: &Transaction,
-    executed: &Executed,
-    receipt: Vec<u8>,
-) -> ContractReceipt {
-    ContractReceipt {
-        index,
-        hash: Digest(transaction.hash().0),
-        sender: transaction.sender().0.0,
-        created: executed.created.map(|address| address.0.0),
-        gas_used: executed.gas_used,
-        receipt,
+impl Ran {
+    /// Takes what one gave; gives what is kept of it.
+    fn take(
+        &mut self,
+        index: u32,
+        hash: B256,
+        sender: [u8; 20],
+        executed: &Executed,
+    ) -> ContractReceipt {
+        self.gas_used = executed.cumulative_gas_used;
+        let receipt = executed.receipt();
+        self.logs_bloom.accrue_bloom(receipt.bloom_ref());
+        let receipt = receipt.encoded_2718();
+        self.leaves.insert(index, receipt.clone());
+        ContractReceipt {
+            index,
+            hash: Digest(hash.0),
+            sender,
+            created: executed.created.map(|address| address.0.0),
+            gas_used: executed.gas_used,
+            receipt,
+        }
     }
 }
 
@@ -170,7 +203,7 @@ impl<S: KvRead + ?Sized> Ancestors for Earlier<'_, '_, S> {
 }
 
 impl<S: KvStore> crate::Ledger<S> {
-    /// What is kept of the Ethereum transactions that a block executed, in their order; none where there is no such block.
+    /// What is kept of what made contracts run in a block, in that order; none where there is no such block.
     ///
     /// # Errors
     /// When the store fails or is damaged.
@@ -181,7 +214,7 @@ impl<S: KvStore> crate::Ledger<S> {
         decode(&bytes, bytes.len()).map_err(|_| damaged(CONTRACT_RECEIPTS))
     }
 
-    /// Where an Ethereum transaction was executed: the block, and its number in it.
+    /// Where an Ethereum transaction was executed, or a record that made contracts run: the block, and its number in it.
     ///
     /// # Errors
     /// When the store fails or is damaged.

@@ -1,7 +1,8 @@
 //! The genesis block.
 
-use alloy_primitives::{Address, Bloom, U256};
+use alloy_primitives::{Address, Bloom, U256, keccak256};
 use hedgerow_base::{Digest, Height, Slot};
+use hedgerow_evm::{NATIVE_CODE, put_code};
 use hedgerow_kv::{KvStore, StoreError};
 use hedgerow_merkle::Range;
 use hedgerow_proofs::{Header, TrustRoot, layout::STREAMS_ADDRESS};
@@ -23,6 +24,7 @@ impl Genesis {
             &STREAMS_ADDRESS,
             Account {
                 nonce: 1,
+                code_hash: keccak256(NATIVE_CODE),
                 ..Account::default()
             },
         );
@@ -76,6 +78,7 @@ pub(crate) fn begin<S: KvStore>(
     let (header, mut state) = genesis.block();
     let mut writes = Writes::default();
     state.take_writes(&mut writes);
+    put_code(&mut writes, &NATIVE_CODE);
     append_header(&mut Range::new(), header.hash(), &mut writes);
     write_block(
         &mut writes,

@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use borsh::{BorshDeserialize, BorshSerialize};
 use hedgerow_base::{Digest, Height, Slot, Time};
 use hedgerow_crypto::VerifyingKey;
@@ -13,6 +15,7 @@ use crate::{
     Batch, Executed, Genesis, GenesisError, Request,
     batch::{Split, appended, receipts_root, transactions_root},
     contracts::{self, Place},
+    deliveries::deliveries,
     first_block::begin,
     kept::KeptStates,
     prove::{Certified, HistoryNodes},
@@ -103,7 +106,7 @@ pub struct Ledger<S> {
     trust: TrustRoot,
     digest: Digest,
     streams: Streams,
-    contracts: Contracts,
+    pub(crate) contracts: Contracts,
     pub(crate) stable: Tip,
     pub(crate) layers: Vec<Layer>,
     pub(crate) kept: KeptStates,
@@ -150,7 +153,7 @@ impl<S: KvStore> Ledger<S> {
             members: members.collect(),
             first_epoch: genesis.first_epoch(),
         });
-        let contracts = Contracts::new(contracts::rules(&genesis));
+        let contracts = Contracts::new(contracts::rules(&genesis), Arc::new(trust.clone()));
         let mut kept = KeptStates::default();
         kept.push(stable.header.height, stable.hash, stable.state.clone(), 0);
         let certificate = store.get(META, META_CERTIFICATE)?;
@@ -258,16 +261,21 @@ impl<S: KvStore> Ledger<S> {
         let history_root = history.root();
 
         let split = Split::new(requests);
-        let mut writes = Writes::default();
+        let (mut writes, mut contract_writes) = (Writes::default(), Writes::default());
         let block = BlockContext {
             height,
             time: block_time,
             slot,
         };
-        let view = View::new(&self.store, self.layers.iter().map(|layer| &layer.writes));
+        let layers = self.layers.iter().map(|layer| &layer.writes);
+        let view = View::new(&self.store, layers.clone());
+        let bytes: Vec<_> = split.own.iter().map(|(_, bytes)| *bytes).collect();
         let own = self
             .streams
-            .execute(block, &split.own, &view, &mut state, &mut writes)?;
+            .execute(block, &bytes, &view, &mut state, &mut writes)?;
+        // Contracts see what the block's records did.
+        let view = View::new(&self.store, layers.chain([&writes]));
+        let records = deliveries(&split.own, &own, &view, &state)?;
         let place = Place {
             height,
             time: block_time,
@@ -276,12 +284,15 @@ impl<S: KvStore> Ledger<S> {
         let ran = contracts::run(
             &mut self.contracts,
             place,
+            &records,
             &split.ethereums,
             &view,
             &mut state,
-            &mut writes,
+            &mut contract_writes,
         )?;
-        let receipts = split.receipts(own, ran.receipts);
+        drop(view);
+        writes.append(contract_writes);
+        let receipts = split.receipts(own, ran.receipts, ran.leaves);
 
         let header = Header {
             parent: parent_hash,

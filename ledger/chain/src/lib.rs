@@ -18,6 +18,7 @@ mod attestations;
 mod batch;
 mod contract_query;
 mod contracts;
+mod deliveries;
 mod epochs;
 mod first_block;
 mod genesis;

@@ -1,11 +1,11 @@
 //! Answers to questions about contracts. What must be read at one moment is taken from the ledger first; the answer is
 //! then worked out without it, so that a long call holds nobody back.
 
-use alloy_consensus::ReceiptEnvelope;
+use alloy_consensus_any::AnyReceiptEnvelope;
 use alloy_eips::eip2718::Decodable2718;
 use alloy_primitives::{Address, B256, BloomInput, Bytes, U256};
 use hedgerow_base::{Digest, Height};
-use hedgerow_evm::{Block, Call, Contracts, Outcome, Rules};
+use hedgerow_evm::{Block, Call, Contracts, MAX_TRANSACTION, Outcome};
 use hedgerow_kv::{KvRead, KvStore, StoreError};
 use hedgerow_proofs::Header;
 use hedgerow_state::{Account, EMPTY_CODE_HASH, State, View};
@@ -16,7 +16,7 @@ use crate::{
     ContractBlock, ContractQuery, ContractReceipt, ExecutedTransaction, FoundLog, LogQuery,
     MAX_ITEM_BYTES, MAX_LOG_BLOCKS, MAX_LOGS, MAX_OUTPUT, MAX_PAGE, Nodes, Word,
     batch::Split,
-    contracts::{self, Earlier},
+    contracts::Earlier,
     ledger::{BlockEntry, damaged, key},
     tables::{BATCHES, BLOCKS, CONTRACT_RECEIPTS, HEIGHTS, TRANSACTIONS},
 };
@@ -28,7 +28,7 @@ pub struct Moment {
     stable: Height,
     /// The state that the question is about, where that is kept, and its block.
     state: Option<(Header, State)>,
-    rules: Rules,
+    contracts: Contracts,
 }
 
 impl<S: KvStore> crate::Ledger<S> {
@@ -58,7 +58,7 @@ impl<S: KvStore> crate::Ledger<S> {
         Ok(Moment {
             stable: self.head().stable,
             state,
-            rules: contracts::rules(self.genesis()),
+            contracts: self.contracts.another(),
         })
     }
 }
@@ -189,22 +189,22 @@ impl Moment {
             let bytes = bytes.ok_or_else(|| damaged(BATCHES))?;
             let batch: Batch = decode(&bytes, bytes.len()).map_err(|_| damaged(BATCHES))?;
             let split = Split::new(&batch.requests);
-            let mut all = split.ethereums.into_iter();
             let mut size = 0;
             for (position, receipt) in (0..).zip(receipts) {
-                let found = all.find(|(index, _)| *index == receipt.index);
-                let (_, bytes) = found.ok_or_else(|| damaged(BATCHES))?;
+                let bytes = split.transactions.get(receipt.index as usize);
+                let bytes = *bytes.ok_or_else(|| damaged(BATCHES))?;
                 if position < from {
                     gas_before += receipt.gas_used;
                     logs_before += decoded(&receipt)?.logs().len() as u32;
                     continue;
                 }
-                size += bytes.len() + receipt.receipt.len() + 128;
+                size += bytes.len().min(MAX_TRANSACTION) + receipt.receipt.len() + 128;
                 let full = size > MAX_ITEM_BYTES || transactions.len() >= MAX_PAGE;
                 if full && !transactions.is_empty() {
                     break;
                 }
-                let bytes = Blob::new(bytes.to_vec()).map_err(|_| damaged(BATCHES))?;
+                // A record may have more, and is named by its hash.
+                let bytes = Blob::new(bytes.to_vec()).unwrap_or_default();
                 transactions.push(ExecutedTransaction { bytes, receipt });
             }
         }
@@ -264,7 +264,7 @@ impl Moment {
     }
 
     fn call<R: KvRead + ?Sized>(
-        &self,
+        &mut self,
         request: &CallRequest,
         estimate: bool,
         store: &R,
@@ -286,7 +286,7 @@ impl Moment {
         };
         let view = View::new(store, []);
         let earlier = Earlier { view: &view };
-        let mut contracts = Contracts::new(self.rules.clone());
+        let contracts = &mut self.contracts;
         let result = if estimate {
             contracts.estimate(block, &call, &earlier, &view, state)?
         } else {
@@ -312,7 +312,7 @@ impl Moment {
         let end = Height(wanted.from.0.saturating_add(MAX_LOG_BLOCKS));
         let last = wanted.to.min(self.stable).min(Height(end.0 - 1));
         let mut next = (end <= wanted.to.min(self.stable)).then_some((end, 0));
-        // Only blocks with Ethereum transactions have an entry here.
+        // Only blocks in which contracts ran have an entry here.
         let mut from = wanted.from;
         'blocks: while from <= last {
             let after = key(last.0.saturating_add(1));
@@ -376,8 +376,8 @@ fn receipts<R: KvRead + ?Sized>(
     decode(&bytes, bytes.len()).map_err(|_| damaged(CONTRACT_RECEIPTS))
 }
 
-fn decoded(receipt: &ContractReceipt) -> Result<ReceiptEnvelope, StoreError> {
-    ReceiptEnvelope::decode_2718_exact(&receipt.receipt).map_err(|_| damaged(CONTRACT_RECEIPTS))
+fn decoded(receipt: &ContractReceipt) -> Result<AnyReceiptEnvelope, StoreError> {
+    AnyReceiptEnvelope::decode_2718_exact(&receipt.receipt).map_err(|_| damaged(CONTRACT_RECEIPTS))
 }
 
 /// Whether the header's Bloom filter leaves it possible that the block has a wanted event.

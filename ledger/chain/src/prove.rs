@@ -158,15 +158,11 @@ impl<S: KvStore> Ledger<S> {
         ];
         // Copying a state copies nothing.
         let proof = state.clone().prove(&STREAMS_ADDRESS, &slots);
-        let [owner_and_length, root, name] = &proof.storage[..] else {
+        let [counts, root, name] = &proof.storage[..] else {
             return Ok(not_yet);
         };
-        let device = hedgerow_records::DeviceId(
-            owner_and_length.value.to_be_bytes::<32>()[12..]
-                .try_into()
-                .unwrap_or_default(),
-        );
-        let length = (owner_and_length.value >> 160_usize).to::<u64>();
+        let device = layout::device_of_word(name.value);
+        let [length, ..] = *counts.value.as_limbs();
         let nodes = StreamNodes::new(view, id);
         let path =
             Inclusion::prove(&nodes, length, found.position).map_err(|error| match error {

@@ -6,7 +6,8 @@ mod common;
 
 use CallOutcome::{Halted, Refused, Reverted, Success};
 use accounts::{Signer, counter, deploying, historian, plain, spinner};
-use alloy_consensus::{ReceiptEnvelope, TxEip1559};
+use alloy_consensus::TxEip1559;
+use alloy_consensus_any::AnyReceiptEnvelope;
 use alloy_eips::eip2718::Decodable2718;
 use alloy_primitives::{Address, B256, Bytes, TxKind, U256, hex, keccak256};
 use alloy_trie::{EMPTY_ROOT_HASH, KECCAK_EMPTY, Nibbles, TrieAccount, proof::verify_proof};
@@ -199,7 +200,7 @@ fn a_block_has_its_ethereum_transactions_in_order_and_nothing_else() {
         let found = found.map(|one| (&*one.bytes, &one.receipt));
         assert!(found.eq(all.skip(from)));
         if let Some(receipt) = kept.get(from) {
-            let decoded = ReceiptEnvelope::decode_2718_exact(&receipt.receipt).unwrap();
+            let decoded = AnyReceiptEnvelope::decode_2718_exact(&receipt.receipt).unwrap();
             assert_eq!(decoded.cumulative_gas_used() - receipt.gas_used, gas);
             gas = decoded.cumulative_gas_used();
             events += decoded.logs().len() as u32;

@@ -5,7 +5,7 @@ mod accounts;
 mod common;
 
 use accounts::{Signer, counter, deploying};
-use alloy_consensus::ReceiptEnvelope;
+use alloy_consensus_any::AnyReceiptEnvelope;
 use alloy_eips::eip2718::{Decodable2718, Encodable2718};
 use alloy_primitives::{Address, BloomInput, TxKind};
 use common::*;
@@ -88,7 +88,7 @@ fn contracts_and_records_share_a_block() {
     );
     let kept = ledger.contract_receipts(Height(2)).unwrap();
     assert_eq!(kept.iter().map(|one| one.index).collect::<Vec<_>>(), [0, 2]);
-    let receipt = ReceiptEnvelope::decode_2718_exact(&kept[0].receipt).unwrap();
+    let receipt = AnyReceiptEnvelope::decode_2718_exact(&kept[0].receipt).unwrap();
     assert_eq!(receipt.logs()[0].topics(), [ann.address().into_word()]);
     assert_eq!(receipt.cumulative_gas_used(), gas);
     assert_eq!(

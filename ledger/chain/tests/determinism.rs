@@ -360,8 +360,8 @@ fn golden_headers() {
     assert_eq!(
         [genesis_hash, ledger.head().hash.to_hex()],
         [
-            "efeee51f5a622403dceca9d9748fa3c6ec34f88b30fecd28190a6b1f7ac841f3",
-            "f0fb8a78e8566c0ee9d2996787bc3b67846442770dd6d1fb42a25932b7fedd0a"
+            "2418911add088a0c8ec33e7d0ae8ebad79203b763af0c2d40448a1365650861b",
+            "b5f6e1dd5a10b380c43ca51043a8cac3f8f03b8971fa2bb5f9ee195be8f9cebe"
         ]
     );
 }

@@ -248,6 +248,7 @@ fn contracts_find_streams_where_solidity_puts_them() {
         first,
         first + U256::from(1),
         first + U256::from(2),
+        first + U256::from(3),
         mapping(device_word, 1) + U256::from(1),
         mapping(keccak256(b"d3").0, 2),
         U256::from(3),
@@ -267,9 +268,10 @@ fn contracts_find_streams_where_solidity_puts_them() {
     let owner = U256::from_be_bytes(device_word);
     let sequences = keccak256([0_u64.to_be_bytes(), 19_u64.to_be_bytes()].concat());
     let expected = [
-        owner + (U256::from(20) << 160_usize),
+        U256::from(20) + (U256::from(19) << 64_usize),
         U256::from_be_bytes(summary.root.0),
         U256::from_be_bytes(sequences.0),
+        owner,
         U256::from(1),
         owner,
         U256::from(8) + (U256::from(8) << 64_usize) + (U256::from(160) << 128_usize),
@@ -417,6 +419,6 @@ fn golden_proof() {
     let digest = hedgerow_records::Transaction::digest(&example().0);
     assert_eq!(
         digest.to_hex(),
-        "efb5be26bd32024b9dc0c947f54849c11de5992eb968b7829d8148499c110ee7"
+        "91516219389ba2e0c0aba8e4c319c753f993d41a60fb100a1e433232fa8d6e34"
     );
 }

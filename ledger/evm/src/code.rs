@@ -3,9 +3,9 @@ use std::{
     sync::Arc,
 };
 
-use alloy_primitives::B256;
+use alloy_primitives::{B256, keccak256};
 use hedgerow_kv::{KvRead, StoreError, Table};
-use hedgerow_state::{EMPTY_CODE_HASH, View};
+use hedgerow_state::{EMPTY_CODE_HASH, View, Writes};
 use revm::bytecode::Bytecode;
 
 /// keccak256(code) → code. What was deployed stays: another account may have the same code.
@@ -24,6 +24,17 @@ pub fn code<S: KvRead + ?Sized>(view: &View<'_, S>, hash: B256) -> Result<Vec<u8
     }
     let stored = view.get(CODE, hash.as_slice())?;
     stored.ok_or_else(|| lost(hash))
+}
+
+/// The code of an account at which the ledger itself answers: it is never run. Solidity refuses to call an account without
+/// code. As code it would revert.
+pub const NATIVE_CODE: [u8; 5] = [0x60, 0x00, 0x60, 0x00, 0xfd];
+
+/// Keeps a code that no transaction deploys; gives its hash.
+pub fn put_code(writes: &mut Writes, code: &[u8]) -> B256 {
+    let hash = keccak256(code);
+    writes.put(CODE, hash.0, code);
+    hash
 }
 
 /// What is said when a code is not there.

@@ -1,24 +1,28 @@
-use std::convert::Infallible;
+use std::{convert::Infallible, sync::Arc};
 
-use alloy_consensus::{Eip658Value, Receipt, ReceiptEnvelope, TxType, Typed2718};
+use alloy_consensus::{Eip658Value, Receipt, Typed2718};
+use alloy_consensus_any::AnyReceiptEnvelope;
 use alloy_primitives::{Address, B256, Bytes, Log, TxKind, U256};
 use hedgerow_kv::{KvRead, StoreError};
+use hedgerow_proofs::TrustRoot;
 use hedgerow_state::{State, View, Writes};
 use revm::{
-    Context, ExecuteCommitEvm, ExecuteEvm, MainBuilder, MainContext, MainnetEvm,
+    Context, ExecuteCommitEvm, ExecuteEvm, MainBuilder, MainContext,
     context::{
         BlockEnv, CfgEnv, TxEnv,
         result::{EVMError, ExecutionResult, HaltReason, Output, SuccessReason},
     },
     database_interface::EmptyDB,
-    handler::{EthFrame, Handler, MainnetContext, MainnetHandler},
+    handler::{EthFrame, Handler, MainnetContext, MainnetHandler, instructions::EthInstructions},
+    interpreter::interpreter::EthInterpreter,
     primitives::hardfork::SpecId,
 };
 
 use crate::{
-    Ancestors, Refusal, Transaction,
+    Ancestors, Delivery, Refusal, Transaction,
     code::Codes,
     database::{Failed, StateDatabase},
+    streams::{Precompiles, deliver},
 };
 
 /// The rules of Ethereum's that hold: the newest ones that revm calls stable.
@@ -37,6 +41,15 @@ pub struct Rules {
     pub beneficiary: Address,
 }
 
+/// What makes contracts run.
+#[derive(Clone, Copy, Debug)]
+pub enum Work<'t> {
+    /// A record: in a block, all of them come before the transactions.
+    Record(&'t Delivery),
+    /// A transaction.
+    Transaction(&'t Transaction),
+}
+
 /// Where a block stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Block {
@@ -48,7 +61,7 @@ pub struct Block {
     pub history: B256,
 }
 
-/// What became of a transaction that was executed.
+/// What became of a transaction that was executed, or of a record that made contracts run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Executed {
     /// How it ended.
@@ -61,20 +74,23 @@ pub struct Executed {
     pub logs: Vec<Log>,
     /// The contract that it made.
     pub created: Option<Address>,
-    /// Its EIP-2718 type.
-    kind: TxType,
+    /// Its EIP-2718 type; of a record, the first byte of its transaction.
+    pub(crate) kind: u8,
 }
 
 impl Executed {
     /// The receipt as Ethereum encodes it: what the receipts' root is of.
     #[must_use]
-    pub fn receipt(&self) -> ReceiptEnvelope {
+    pub fn receipt(&self) -> AnyReceiptEnvelope {
         let receipt = Receipt {
             status: Eip658Value::Eip658(self.outcome.is_success()),
             cumulative_gas_used: self.cumulative_gas_used,
             logs: self.logs.clone(),
         };
-        ReceiptEnvelope::from_typed(self.kind, receipt.with_bloom())
+        AnyReceiptEnvelope {
+            inner: receipt.with_bloom(),
+            r#type: self.kind,
+        }
     }
 }
 
@@ -116,19 +132,36 @@ pub struct Call {
 #[derive(Debug)]
 pub struct Contracts {
     rules: Rules,
+    trust: Arc<TrustRoot>,
     codes: Codes,
 }
 
-type Evm<'a, 'b, S> = MainnetEvm<MainnetContext<&'b mut StateDatabase<'a, S>>>;
+type EvmContext<'a, 'b, S> = MainnetContext<&'b mut StateDatabase<'a, S>>;
+
+/// Ethereum's, with the ledger's own contracts.
+pub(crate) type Evm<'a, 'b, S> = revm::context::Evm<
+    EvmContext<'a, 'b, S>,
+    (),
+    EthInstructions<EthInterpreter, EvmContext<'a, 'b, S>>,
+    Precompiles,
+    EthFrame,
+>;
 
 impl Contracts {
-    /// Executes by these rules.
+    /// Executes by these rules, in the network whose proofs `trust` checks.
     #[must_use]
-    pub fn new(rules: Rules) -> Self {
+    pub fn new(rules: Rules, trust: Arc<TrustRoot>) -> Self {
         Self {
             rules,
+            trust,
             codes: Codes::default(),
         }
+    }
+
+    /// Another one of the same rules, which remembers nothing.
+    #[must_use]
+    pub fn another(&self) -> Self {
+        Self::new(self.rules.clone(), Arc::clone(&self.trust))
     }
 
     /// The rules.
@@ -137,15 +170,15 @@ impl Contracts {
         &self.rules
     }
 
-    /// Executes the transactions of a block, in their order. `view` and `state` are as they were before; `state` is
-    /// changed, and so are `writes`, which are to be put over the view.
+    /// Executes the work of a block, in its order. `view` and `state` are as they were before, but with what the block's
+    /// records changed; `state` is changed, and so are `writes`, which are to be put over the view.
     ///
     /// # Errors
     /// Only when the store fails: no transaction can make it.
     pub fn execute<'t, S: KvRead + ?Sized>(
         &mut self,
         block: Block,
-        transactions: impl IntoIterator<Item = &'t Transaction>,
+        work: impl IntoIterator<Item = Work<'t>>,
         ancestors: &dyn Ancestors,
         view: &View<'_, S>,
         state: &mut State,
@@ -159,10 +192,13 @@ impl Contracts {
             codes: &mut self.codes,
             deployed: std::collections::BTreeMap::new(),
         };
-        let mut evm = machine(&rules, block, &mut database);
+        let mut evm = machine(&rules, &self.trust, block, &mut database);
         let (mut results, mut used) = (Vec::new(), 0_u64);
-        for transaction in transactions {
-            let result = execute_one(&mut evm, &rules, transaction, used)?;
+        for one in work {
+            let result = match one {
+                Work::Record(record) => Ok(deliver(&mut evm, &rules, record, used)?),
+                Work::Transaction(transaction) => execute_one(&mut evm, &rules, transaction, used)?,
+            };
             if let Ok(executed) = &result {
                 used = executed.cumulative_gas_used;
             }
@@ -201,7 +237,7 @@ impl Contracts {
             codes: &mut self.codes,
             deployed: std::collections::BTreeMap::new(),
         };
-        let mut evm = machine(&rules, block, &mut database);
+        let mut evm = machine(&rules, &self.trust, block, &mut database);
         // A contract may be asked about as if it sent something itself.
         evm.ctx.cfg.disable_eip3607 = true;
         let transaction = TxEnv {
@@ -320,14 +356,19 @@ fn surroundings(rules: &Rules, block: Block) -> BlockEnv {
 
 fn machine<'a, 'b, S: KvRead + ?Sized>(
     rules: &Rules,
+    trust: &Arc<TrustRoot>,
     block: Block,
     database: &'b mut StateDatabase<'a, S>,
 ) -> Evm<'a, 'b, S> {
-    Context::mainnet()
+    let context = Context::mainnet()
         .with_db(database)
         .with_cfg(settings(rules))
-        .with_block(surroundings(rules, block))
-        .build_mainnet()
+        .with_block(surroundings(rules, block));
+    revm::context::Evm::new(
+        context,
+        EthInstructions::new_mainnet_with_spec(SPEC),
+        Precompiles::new(Arc::clone(trust)),
+    )
 }
 
 fn execute_one<S: KvRead + ?Sized>(
@@ -353,19 +394,17 @@ fn execute_one<S: KvRead + ?Sized>(
     };
     let gas_used = result.tx_gas_used();
     let (outcome, logs, created) = outcome(result);
-    // The envelope has one of the known types.
-    let kind = TxType::try_from(transaction.envelope().ty()).unwrap_or(TxType::Legacy);
     Ok(Ok(Executed {
         outcome,
         gas_used,
         cumulative_gas_used: used.saturating_add(gas_used),
         logs,
         created,
-        kind,
+        kind: transaction.envelope().ty(),
     }))
 }
 
-fn outcome(result: ExecutionResult) -> (Outcome, Vec<Log>, Option<Address>) {
+pub(crate) fn outcome(result: ExecutionResult) -> (Outcome, Vec<Log>, Option<Address>) {
     match result {
         ExecutionResult::Success {
             reason: SuccessReason::Stop | SuccessReason::Return | SuccessReason::SelfDestruct,

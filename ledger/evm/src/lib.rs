@@ -11,6 +11,9 @@
 //! - **An order is agreed on before anybody executes it**, so a block's list may have transactions that can't be executed,
 //!   such as one that two gateways carried. They are refused, change nothing, and take no gas.
 //! - **No blobs** (EIP-4844), no transaction without a chain id (before EIP-155): it would hold on every network.
+//! - **Contracts see streams.** At [`STREAMS_ADDRESS`] the ledger itself answers,
+//!   by the interface in `contracts/src/streams/IStreams.sol`; who has subscribed to a stream is called in the block of
+//!   each record ([`Delivery`]).
 //! - PREVRANDAO gives the root of all headers before the block. It is no randomness: whoever orders knows it before.
 #![cfg_attr(
     not(test),
@@ -26,10 +29,13 @@ mod code;
 mod contracts;
 mod database;
 mod refusal;
+mod streams;
 mod transaction;
 
-pub use code::{TABLES, code};
-pub use contracts::{Block, Call, Contracts, Executed, MAX_GAS, Outcome, Rules, SPEC, check};
+pub use code::{NATIVE_CODE, TABLES, code, put_code};
+pub use contracts::{Block, Call, Contracts, Executed, MAX_GAS, Outcome, Rules, SPEC, Work, check};
 pub use database::Ancestors;
+pub use hedgerow_proofs::layout::STREAMS_ADDRESS;
 pub use refusal::Refusal;
+pub use streams::{Delivery, is_subscribed};
 pub use transaction::{MAX_TRANSACTION, Transaction};

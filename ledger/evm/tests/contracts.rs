@@ -5,7 +5,9 @@ mod chain;
 use alloy_consensus::{TxEip1559, TxEip2930, TxEip7702, TxLegacy};
 use alloy_eips::{eip2718::Encodable2718, eip2930::AccessList, eip7702::Authorization};
 use alloy_primitives::{Address, B256, Bytes, TxKind, U256, keccak256};
-use chain::{CHAIN, Chain, RICH, Signer, counter, deploying, ender, historian, plain, spinner};
+use chain::{
+    CHAIN, Chain, RICH, Signer, counter, deploying, ender, historian, plain, spinner, trust,
+};
 use hedgerow_evm::{Executed, MAX_TRANSACTION, Outcome, Refusal, Transaction};
 use hedgerow_kv::KvRead;
 use hedgerow_state::State;
@@ -116,7 +118,7 @@ fn receipts_are_encoded_as_ethereums() {
     assert_eq!(receipt.encoded_2718()[0], 2, "the type of EIP-1559");
     assert!(
         receipt
-            .logs_bloom()
+            .bloom()
             .contains_input(alloy_primitives::BloomInput::Raw(contract.as_slice()))
     );
     assert_eq!(receipt.cumulative_gas_used(), executed.gas_used);
@@ -138,7 +140,7 @@ fn the_state_and_the_code_are_in_the_store() {
     assert_eq!(loaded.root(), chain.state.root());
     // Another life, whose cache is empty.
     let rules = chain.contracts.rules().clone();
-    chain.contracts = hedgerow_evm::Contracts::new(rules);
+    chain.contracts = hedgerow_evm::Contracts::new(rules, trust());
     chain.state = loaded;
     assert_eq!(
         chain.call(contract, &[1]).unwrap().0,
@@ -151,14 +153,14 @@ fn lost_code_is_an_error_of_the_store() {
     let (mut chain, ann) = (Chain::new(0), Signer::new(0));
     let contract = deploy(&mut chain, &ann, 0, &counter());
     let rules = chain.contracts.rules().clone();
-    chain.contracts = hedgerow_evm::Contracts::new(rules);
+    chain.contracts = hedgerow_evm::Contracts::new(rules, trust());
     chain.store = hedgerow_kv::MemoryStore::new();
     let admitted =
         [Transaction::admit(&ann.send(1, TxKind::Call(contract), 0, &[]), CHAIN).unwrap()];
     let view = hedgerow_state::View::new(&chain.store, []);
     let error = chain.contracts.execute(
         chain.block,
-        &admitted,
+        admitted.iter().map(hedgerow_evm::Work::Transaction),
         &chain.hashes,
         &view,
         &mut chain.state,

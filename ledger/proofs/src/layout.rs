@@ -2,15 +2,18 @@
 //!
 //! ```solidity
 //! contract Streams {
-//!     struct Stream { address owner; uint64 length; bytes32 root; bytes32 sequences; }
+//!     struct Stream { uint64 length; uint64 newest; bytes32 root; bytes32 sequences; address owner; }
 //!     struct Device { bytes32 registration; uint64 height; }
+//!     struct Subscription { address subscriber; uint32 gasPerRecord; uint64 gasLeft; }
 //!     mapping(bytes32 streamId => Stream) streams;      // slot 0
 //!     mapping(address device => Device) devices;        // slot 1
 //!     mapping(bytes32 nameHash => address) names;       // slot 2; nameHash = keccak256(name)
 //!     uint64 deviceCount; uint64 streamCount; uint64 readingCount;   // slot 3, packed from the right
+//!     mapping(bytes32 streamId => Subscription[]) subscriptions;     // slot 4
 //! }
 //! ```
 //!
+//! - `length` is the number of readings, and `newest` the greatest sequence number;
 //! - `root` is the root of the stream's Merkle mountain range over the encodings of [`Leaf`](crate::Leaf)s;
 //! - `sequences` is keccak256 over the intervals of sequence numbers that the stream has, in ascending order, first and
 //!   last of each, 8 bytes each, big-endian;
@@ -68,7 +71,13 @@ pub fn address_word(device: DeviceId) -> [u8; 32] {
     word
 }
 
-/// The slot of a stream's owner and length: `length << 160 | owner`.
+/// The device whose address is that word.
+#[must_use]
+pub fn device_of_word(word: U256) -> DeviceId {
+    DeviceId(Address::from_word(word.into()).0.0)
+}
+
+/// The slot of a stream's length and its greatest sequence number: `newest << 64 | length`.
 #[must_use]
 pub fn stream_slot(stream: StreamId) -> U256 {
     entry(stream.0.0, 0)
@@ -86,6 +95,24 @@ pub fn stream_sequences_slot(stream: StreamId) -> U256 {
     stream_slot(stream).wrapping_add(U256::from(2))
 }
 
+/// The slot of a stream's owner.
+#[must_use]
+pub fn stream_owner_slot(stream: StreamId) -> U256 {
+    stream_slot(stream).wrapping_add(U256::from(3))
+}
+
+/// The slot with the number of a stream's subscriptions.
+#[must_use]
+pub fn subscriptions_slot(stream: StreamId) -> U256 {
+    entry(stream.0.0, 4)
+}
+
+/// The slot of the subscription at `index` of those whose number is in the slot `subscriptions`.
+#[must_use]
+pub fn subscription_slot(subscriptions: U256, index: u64) -> U256 {
+    elements(subscriptions).wrapping_add(U256::from(index))
+}
+
 /// The slot of the hash of a device's registration; the next one has the height of its block.
 #[must_use]
 pub fn device_slot(device: DeviceId) -> U256 {
@@ -98,10 +125,14 @@ pub fn name_slot(name: &Name) -> U256 {
     entry(keccak256(name.as_bytes()).0, 2)
 }
 
+/// Where the elements of the array at slot `array` begin.
+fn elements(array: U256) -> U256 {
+    U256::from_be_bytes(keccak256(array.to_be_bytes::<32>()).0)
+}
+
 /// The first of the two slots of the element at `index` of the array at slot `array`.
 fn element(array: U256, index: u64) -> U256 {
-    let first = U256::from_be_bytes(keccak256(array.to_be_bytes::<32>()).0);
-    first.wrapping_add(U256::from(index) << 1)
+    elements(array).wrapping_add(U256::from(index) << 1)
 }
 
 /// The slot of the protocol of the epoch with that number, from 1 on; the next one has the rest of it.

@@ -18,6 +18,13 @@ impl Writes {
         self.set(table, key, Some(value.into()));
     }
 
+    /// Puts later changes over these.
+    pub fn append(&mut self, later: Self) {
+        for (table, keys) in later.0 {
+            self.0.entry(table).or_default().extend(keys);
+        }
+    }
+
     /// The changes as one atomic batch.
     #[must_use]
     pub fn into_batch(self) -> WriteBatch {

@@ -435,6 +435,7 @@ impl<S: KvRead + ?Sized> Execution<'_, S> {
                 if is_new {
                     self.counters.streams += 1;
                     self.writes.put(STREAM_NAMES, name(&stream.name), id.0.0);
+                    slots.push(stream.owner_slot());
                 }
                 for (last, run) in
                     runs(self.block.height, self.block.time, first_position, appended)

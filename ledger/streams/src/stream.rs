@@ -74,13 +74,15 @@ impl Stream {
         })
     }
 
-    /// The slots of the streams' account that say what the stream has.
+    /// The slots of the streams' account that change with each reading.
     pub(crate) fn slots(&self) -> [(U256, U256); 3] {
         let stream = self.id();
-        let owner = U256::from_be_bytes(layout::address_word(self.owner));
-        let first = owner | (U256::from(self.range.length()) << 160);
+        let newest = self.sequences.bounds().map_or(0, |(_, newest)| newest);
         [
-            (layout::stream_slot(stream), first),
+            (
+                layout::stream_slot(stream),
+                U256::from_limbs([self.range.length(), newest, 0, 0]),
+            ),
             (
                 layout::stream_root_slot(stream),
                 U256::from_be_bytes(self.range.root().0),
@@ -90,6 +92,12 @@ impl Stream {
                 U256::from_be_bytes(self.sequences.digest().0),
             ),
         ]
+    }
+
+    /// The slot of the streams' account that says who owns the stream.
+    pub(crate) fn owner_slot(&self) -> (U256, U256) {
+        let owner = U256::from_be_bytes(layout::address_word(self.owner));
+        (layout::stream_owner_slot(self.id()), owner)
     }
 }
 

@@ -1,11 +1,15 @@
 use std::sync::Arc;
 
-use alloy_consensus::ReceiptEnvelope;
 use alloy_eips::{BlockId, BlockNumberOrTag};
 use alloy_primitives::{B256, U64};
-use alloy_rpc_types_eth::{Block, Log, TransactionReceipt};
+use alloy_rpc_types_eth::Block;
 
-use crate::{args::Args, block::BlockView, error::RpcError, server::Served};
+use crate::{
+    args::Args,
+    block::{BlockView, Receipt, Shown},
+    error::RpcError,
+    server::Served,
+};
 
 pub(super) async fn number(served: &Served, _: &Args) -> Result<U64, RpcError> {
     Ok(U64::from(served.chain.newest().0))
@@ -32,17 +36,27 @@ pub(super) fn tag_of(args: &Args) -> Result<BlockId, RpcError> {
     ))
 }
 
-async fn whole(served: &Served, block: BlockId, args: &Args) -> Result<Option<Block>, RpcError> {
+async fn whole(
+    served: &Served,
+    block: BlockId,
+    args: &Args,
+) -> Result<Option<Block<Shown>>, RpcError> {
     let full = args.optional(1, "fullTransactions")?.unwrap_or(false);
     let block = named(served, block).await?;
     Ok(block.map(|block| block.to_rpc(full)))
 }
 
-pub(super) async fn by_hash(served: &Served, args: &Args) -> Result<Option<Block>, RpcError> {
+pub(super) async fn by_hash(
+    served: &Served,
+    args: &Args,
+) -> Result<Option<Block<Shown>>, RpcError> {
     whole(served, hash_of(args)?, args).await
 }
 
-pub(super) async fn by_number(served: &Served, args: &Args) -> Result<Option<Block>, RpcError> {
+pub(super) async fn by_number(
+    served: &Served,
+    args: &Args,
+) -> Result<Option<Block<Shown>>, RpcError> {
     whole(served, tag_of(args)?, args).await
 }
 
@@ -62,7 +76,7 @@ pub(super) async fn count_by_number(served: &Served, args: &Args) -> Result<Opti
 pub(super) async fn receipts(
     served: &Served,
     args: &Args,
-) -> Result<Option<Vec<TransactionReceipt<ReceiptEnvelope<Log>>>>, RpcError> {
+) -> Result<Option<Vec<Receipt>>, RpcError> {
     let block = named(served, args.required(0, "block")?).await?;
     Ok(block.map(|block| {
         let all = block.transactions.iter();

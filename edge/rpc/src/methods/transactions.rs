@@ -1,22 +1,24 @@
 use std::time::Duration;
 
-use alloy_consensus::ReceiptEnvelope;
 use alloy_eips::BlockId;
 use alloy_primitives::{B256, Bytes, U64};
-use alloy_rpc_types_eth::{Log, Transaction, TransactionReceipt};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use super::blocks::{hash_of, named, tag_of};
-use crate::{args::Args, block, error::RpcError, pool::Fate, server::Served};
-
-type Receipt = TransactionReceipt<ReceiptEnvelope<Log>>;
+use crate::{
+    args::Args,
+    block::{self, Receipt, Shown},
+    error::RpcError,
+    pool::Fate,
+    server::Served,
+};
 
 /// How long `eth_sendRawTransactionSync` waits, unless it is told; and at most.
 const WAIT: Duration = Duration::from_secs(20);
 const MAX_WAIT: Duration = Duration::from_secs(60);
 
-async fn at(served: &Served, block: BlockId, args: &Args) -> Result<Option<Transaction>, RpcError> {
+async fn at(served: &Served, block: BlockId, args: &Args) -> Result<Option<Shown>, RpcError> {
     let index: U64 = args.required(1, "index")?;
     let block = named(served, block).await?;
     Ok(block.and_then(|block| {
@@ -27,21 +29,18 @@ async fn at(served: &Served, block: BlockId, args: &Args) -> Result<Option<Trans
     }))
 }
 
-pub(super) async fn by_block_hash(
-    served: &Served,
-    args: &Args,
-) -> Result<Option<Transaction>, RpcError> {
+pub(super) async fn by_block_hash(served: &Served, args: &Args) -> Result<Option<Shown>, RpcError> {
     at(served, hash_of(args)?, args).await
 }
 
 pub(super) async fn by_block_number(
     served: &Served,
     args: &Args,
-) -> Result<Option<Transaction>, RpcError> {
+) -> Result<Option<Shown>, RpcError> {
     at(served, tag_of(args)?, args).await
 }
 
-pub(super) async fn by_hash(served: &Served, args: &Args) -> Result<Option<Transaction>, RpcError> {
+pub(super) async fn by_hash(served: &Served, args: &Args) -> Result<Option<Shown>, RpcError> {
     let hash: B256 = args.required(0, "transactionHash")?;
     if let Some((block, position)) = served.chain.transaction(hash).await? {
         let one = block.transactions.get(position);

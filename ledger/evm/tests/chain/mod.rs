@@ -1,20 +1,32 @@
 //! A chain of blocks of contracts alone.
 #![allow(dead_code)]
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
+use hedgerow_base::Digest;
 use hedgerow_evm::{
-    Ancestors, Block, Call, Contracts, Executed, Outcome, Refusal, Rules, Transaction,
+    Ancestors, Block, Call, Contracts, Executed, Outcome, Refusal, Rules, Transaction, Work,
 };
 use hedgerow_kv::{KvStore, MemoryStore, StoreError};
+use hedgerow_proofs::TrustRoot;
 use hedgerow_state::{Account, State, View, Writes};
+use hedgerow_wire::List;
 
 mod accounts;
 
 pub(crate) use accounts::*;
 
 pub(crate) const RICH: u64 = 1 << 60;
+
+/// Nobody makes proofs here.
+pub(crate) fn trust() -> Arc<TrustRoot> {
+    Arc::new(TrustRoot {
+        network: CHAIN,
+        genesis: Digest::ZERO,
+        validators: List::default(),
+    })
+}
 
 #[derive(Default)]
 pub(crate) struct Hashes(pub(crate) BTreeMap<u64, B256>);
@@ -44,6 +56,12 @@ impl Chain {
             };
             state.set_account(&Signer::new(number).address(), account);
         }
+        let rules = Rules {
+            chain: CHAIN,
+            gas_limit: 30_000_000,
+            gas_price,
+            beneficiary: Address::repeat_byte(0xbe),
+        };
         let genesis = keccak256(0_u64.to_be_bytes());
         let mut store = MemoryStore::new();
         let mut writes = Writes::default();
@@ -52,12 +70,7 @@ impl Chain {
         Self {
             store,
             state,
-            contracts: Contracts::new(Rules {
-                chain: CHAIN,
-                gas_limit: 30_000_000,
-                gas_price,
-                beneficiary: Address::repeat_byte(0xbe),
-            }),
+            contracts: Contracts::new(rules, trust()),
             hashes: Hashes(BTreeMap::from([(0, genesis)])),
             block: Block {
                 height: 1,
@@ -79,7 +92,7 @@ impl Chain {
             .contracts
             .execute(
                 self.block,
-                &admitted,
+                admitted.iter().map(Work::Transaction),
                 &self.hashes,
                 &view,
                 &mut self.state,
