@@ -137,9 +137,10 @@ class Device:
         """Waits for a record's last receipt."""
         while True:
             receipt = self.receipts.get(timeout=PATIENCE)
-            if receipt["stream"] == STREAM and receipt["sequence"] == sent.sequence and receipt["status"] != "accepted":
+            if receipt["id"] == w3.to_hex(sent.hash) and receipt["status"] != "accepted":
                 same("status of a record", receipt["status"], "final")
-                same("its identifier", receipt["id"], w3.to_hex(sent.hash))
+                same("its stream", receipt["stream"], f"{self.name}/{STREAM}")
+                same("its sequence number", receipt["sequence"], sent.sequence)
                 same("its stream's", receipt["stream_id"], w3.to_hex(stream))
                 same("its position", receipt["position"], sent.position)
                 sent.block = receipt["block"]

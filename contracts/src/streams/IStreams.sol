@@ -74,7 +74,7 @@ interface IStreams {
     /// @param stream the stream
     /// @param subscriber who failed
     /// @param record keccak256 of the signed record
-    /// @param reason what it reverted with; or the encoding of {Halted} or {BlockFull}
+    /// @param reason what it reverted with, up to 1,024 bytes of it; or the encoding of {Halted} or {BlockFull}
     event Failed(bytes32 indexed stream, address indexed subscriber, bytes32 record, bytes reason);
 
     /// @notice Not a name of a device or a stream: 1 to 64 of a-z, 0-9, '.', '_' and '-', the first a letter or a digit.
@@ -143,7 +143,7 @@ interface IStreams {
     /// @notice The reading with that number.
     function reading(bytes32 stream, uint64 sequence) external view returns (Reading memory found);
 
-    /// @notice Readings in the order of their numbers.
+    /// @notice Readings in the order of their numbers; none where the stream has none.
     /// @param stream the stream
     /// @param from the least number wanted
     /// @param limit how many at most; never more than 256, and fewer when their payloads exceed 128 KiB together
@@ -167,7 +167,7 @@ interface IStreams {
         returns (bytes32 stream, address device, Reading memory found);
 
     /// @notice Subscribes the caller: from the next record on, its {IRecordReceiver-onRecord} is called for each record
-    /// that is accepted in the stream.
+    /// that appends readings to the stream; after those who have subscribed before.
     /// @dev Gas is paid for beforehand: `gasPrepaid` times GASPRICE must be sent along, nothing where gas costs nothing.
     /// When what is left does not suffice for another call, the subscription ends, and the rest is given back.
     /// @param stream the stream, which need not have readings yet
@@ -179,10 +179,12 @@ interface IStreams {
     /// @notice Pays for more of a subscription's gas; anybody may.
     function fund(bytes32 stream, address subscriber, uint64 gasAdded) external payable;
 
-    /// @notice Ends the caller's subscription. What the gas left has cost is given back.
+    /// @notice Ends the caller's subscription. What the gas left has cost is given back: added to the caller's balance,
+    /// without a call. While {IRecordReceiver-onRecord} runs, its own gas is not counted as left; what it does not take is
+    /// given back afterwards.
     function unsubscribe(bytes32 stream) external;
 
-    /// @notice What is left of a subscription.
+    /// @notice What is left of a subscription; zeros where there is none.
     function subscription(bytes32 stream, address subscriber)
         external
         view
@@ -193,7 +195,8 @@ interface IStreams {
 interface IRecordReceiver {
     /// @notice A record was accepted. Called by {IStreams}'s address, in the record's block, before that block's
     /// transactions.
-    /// @dev Whoever else calls is to be refused. If it reverts, the record stays and {IStreams-Failed} is emitted.
+    /// @dev Whoever else calls is to be refused. If it reverts, the record stays and {IStreams-Failed} is emitted. ORIGIN is
+    /// {IStreams}'s address, too.
     /// @param stream the stream
     /// @param readings what the record appended, in the order of positions; what it repeated is not among them
     function onRecord(bytes32 stream, Reading[] calldata readings) external;

@@ -302,6 +302,13 @@ fn gas_is_paid_for_beforehand_and_not_a_wei_is_lost() {
         |scene: &Scene| scene.balance(STREAMS_ADDRESS),
         scene.balance(scene.probes[0]),
     );
+    // A call, which nobody pays for, sees the price as a transaction does.
+    let call = Probe::subscribeCall {
+        stream: scene.stream,
+        gasPerRecord: GAS,
+        gasPrepaid: 1_000_000,
+    };
+    assert!(scene.call(scene.height(), scene.probes[0], &call).is_ok());
     scene.subscribe(0, 1_000_000);
     assert_eq!(held(&scene), U256::from(1_000_000 * price));
     assert_eq!(before - scene.balance(scene.probes[0]), held(&scene));

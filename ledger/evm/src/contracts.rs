@@ -222,14 +222,13 @@ impl Contracts {
         view: &View<'_, S>,
         state: &State,
     ) -> Result<Result<(Outcome, u64), Refusal>, StoreError> {
-        // Gas costs nothing: who asks need not own anything.
-        let rules = Rules {
-            gas_price: 0,
-            ..self.rules.clone()
-        };
+        let rules = self.rules.clone();
         // Cheap: the trie is shared.
         let mut state = state.clone();
-        let nonce = state.account(&call.from).map_or(0, |account| account.nonce);
+        let caller = state.account(&call.from).unwrap_or_default();
+        if caller.balance < call.value {
+            return Ok(Err(Refusal::InsufficientFunds));
+        }
         let mut database = StateDatabase {
             state: &mut state,
             view,
@@ -240,13 +239,16 @@ impl Contracts {
         let mut evm = machine(&rules, &self.trust, block, &mut database);
         // A contract may be asked about as if it sent something itself.
         evm.ctx.cfg.disable_eip3607 = true;
+        // Gas has its price, for contracts that ask, but who asks need not pay.
+        evm.ctx.cfg.disable_fee_charge = true;
         let transaction = TxEnv {
             caller: call.from,
             gas_limit: call.gas.min(rules.gas_limit).min(MAX_GAS),
+            gas_price: u128::from(rules.gas_price),
             kind: call.to.map_or(TxKind::Create, TxKind::Call),
             value: call.value,
             data: call.input.clone(),
-            nonce,
+            nonce: caller.nonce,
             chain_id: Some(rules.chain),
             ..TxEnv::default()
         };

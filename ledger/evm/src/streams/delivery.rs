@@ -48,6 +48,9 @@ pub struct Delivery {
     pub readings: Vec<Recorded>,
 }
 
+/// How many bytes are kept of what a subscriber reverted with: it does not pay for them.
+const MAX_REASON: usize = 1024;
+
 /// Calls the subscribers of a record's stream, one after another. What one does or fails at is no other's matter.
 /// `used` is how much gas the block's records before it took.
 pub(crate) fn deliver<S: KvRead + ?Sized>(
@@ -105,7 +108,10 @@ pub(crate) fn deliver<S: KvRead + ?Sized>(
         logs.extend(own);
         match ended {
             Outcome::Success(_) => {}
-            Outcome::Reverted(reason) => logs.push(failed(reason.into())),
+            Outcome::Reverted(reason) => {
+                let kept = reason.len().min(MAX_REASON);
+                logs.push(failed(reason.slice(..kept).into()));
+            }
             Outcome::Halted(reason) => {
                 let reason = words(&reason).to_owned();
                 logs.push(failed(Halted { reason }.abi_encode()));
