@@ -188,7 +188,7 @@ impl Moment {
             let bytes = store.get(BATCHES, &key(header.slot.0))?;
             let bytes = bytes.ok_or_else(|| damaged(BATCHES))?;
             let batch: Batch = decode(&bytes, bytes.len()).map_err(|_| damaged(BATCHES))?;
-            let split = Split::new(&batch.requests);
+            let split = Split::new(&batch.requests, |_| None);
             let mut size = 0;
             for (position, receipt) in (0..).zip(receipts) {
                 let bytes = split.transactions.get(receipt.index as usize);

@@ -71,6 +71,7 @@ pub fn genesis() -> Genesis {
             options: Default::default(),
         },
         contracts: Default::default(),
+        roles: Default::default(),
     }
 }
 
