@@ -84,7 +84,9 @@ impl Voices {
 pub(super) fn digits(id: &str, lists: &str) -> Result<String> {
     let digits = id.strip_prefix("0x").unwrap_or(id).to_ascii_lowercase();
     if !(LEAST..=64).contains(&digits.len()) || !digits.chars().all(|c| c.is_ascii_hexdigit()) {
-        bail!("{id}: name it by {LEAST} to 64 hexadecimal digits; `{lists}` lists what is open");
+        bail!(
+            "{id}: it is named by {LEAST} to 64 hexadecimal digits; `{lists}` lists what is open"
+        );
     }
     Ok(digits)
 }
