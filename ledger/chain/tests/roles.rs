@@ -283,7 +283,7 @@ fn a_decision_that_is_rolled_back_has_not_been() {
     let stable = ledger.head().header.height;
     let grant = motion(account(1), 0, Roles::CALL);
     let operation = bundle(votes(&ledger, grant));
-    let first = execute(&mut ledger, &[operation.clone()]);
+    let first = execute(&mut ledger, std::slice::from_ref(&operation));
     ledger.rollback(stable);
     assert!(summary(&ledger).motions.is_empty());
     let again = execute(&mut ledger, &[operation]);

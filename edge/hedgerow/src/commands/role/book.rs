@@ -44,6 +44,17 @@ impl Book {
                 }
             }
         }
+        // Everyone, the members in their order, then accounts.
+        let order = |one: &Value| {
+            let name = one["name"].as_str();
+            let members = status["network"]["members"].as_array();
+            let mut members = members.into_iter().flatten();
+            let place = members.position(|member| member["name"].as_str() == name);
+            (name.is_none(), name != Some(EVERYONE), place)
+        };
+        if let Some(subjects) = book["subjects"].as_array_mut() {
+            subjects.sort_by_key(order);
+        }
         if let Some(fields) = book.as_object_mut() {
             fields.remove("next");
         }
