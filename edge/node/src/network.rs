@@ -43,7 +43,7 @@ const ALONE: Duration = Duration::from_millis(300);
 pub(crate) struct Member {
     pub(crate) me: NodeId,
     pub(crate) name: String,
-    pub(crate) genesis: Genesis,
+    pub(crate) genesis: Arc<Genesis>,
     pub(crate) trust: TrustRoot,
     pub(crate) transport: Transport,
     pub(crate) participant: Arc<dyn Participant>,

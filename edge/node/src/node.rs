@@ -131,7 +131,7 @@ impl Node {
         metrics: Option<MetricsText>,
     ) -> Result<Self, NodeError> {
         let keys = SecretKeys::read(&config.key)?;
-        let genesis = read_genesis(&config.genesis)?;
+        let genesis = Arc::new(read_genesis(&config.genesis)?);
         let (me, seat) = keys.member(&genesis)?;
         let name = genesis
             .member(me)
@@ -140,7 +140,6 @@ impl Node {
         config.validate_for(&genesis, &name, seat)?;
         let consensus: Consensus = genesis.ordering.consensus.parse()?;
         let keyring = Arc::new(keys.keyring(&genesis)?);
-        let trust = genesis.trust_root()?;
         fs::create_dir_all(&config.data).map_err(|source| NodeError::Data {
             dir: config.data.clone(),
             source,
@@ -148,6 +147,11 @@ impl Node {
         let ledger = match seat {
             Seat::Validator => Some(open_ledger(config, &genesis)?),
             Seat::Gateway => None,
+        };
+        // A ledger has read it from its store: making the genesis block takes as long as that is large.
+        let trust = match &ledger {
+            Some(ledger) => ledger.lock().trust_root().clone(),
+            None => genesis.trust_root()?,
         };
 
         let mut routes = Routes::default();
@@ -340,13 +344,16 @@ pub fn read_genesis(file: &Path) -> Result<Genesis, NodeError> {
     Ok(Genesis::from_json(&text)?)
 }
 
-fn open_ledger(config: &NodeConfig, genesis: &Genesis) -> Result<Shared<DiskStore>, NodeError> {
+fn open_ledger(
+    config: &NodeConfig,
+    genesis: &Arc<Genesis>,
+) -> Result<Shared<DiskStore>, NodeError> {
     let options = StoreOptions {
         durable: config.storage.durability == Durability::Fsync,
         ..StoreOptions::default()
     };
     let store = DiskStore::open(config.data.join("ledger"), options)?;
-    Ok(Shared::new(Ledger::open(store, genesis.clone())?))
+    Ok(Shared::new(Ledger::open(store, Arc::clone(genesis))?))
 }
 
 fn transport_config(

@@ -61,7 +61,7 @@ impl<S: KvStore> Ledger<S> {
                 time: epoch.time.as_millis(),
             });
         }
-        let genesis = self.genesis().digest();
+        let genesis = self.digest;
         let open = proposals(state)?.into_iter().map(|open| ProposalSummary {
             id: proposal_id(&genesis, newest, &open.protocol),
             protocol: open.protocol,

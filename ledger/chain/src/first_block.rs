@@ -67,13 +67,17 @@ impl Genesis {
     /// When the genesis has too many validators, which [`Genesis::validate`] excludes.
     pub fn trust_root(&self) -> Result<TrustRoot, GenesisError> {
         self.validate()?;
+        Ok(self.trusting(self.block().0.hash()))
+    }
+
+    /// As [`Genesis::trust_root`], when the hash of the genesis block's header is known.
+    pub(crate) fn trusting(&self, genesis: Digest) -> TrustRoot {
         let keys: Vec<_> = self.validators.iter().map(|member| member.key).collect();
-        let validators = List::new(keys).unwrap_or_default();
-        Ok(TrustRoot {
+        TrustRoot {
             network: self.network,
-            genesis: self.block().0.hash(),
-            validators,
-        })
+            genesis,
+            validators: List::new(keys).unwrap_or_default(),
+        }
     }
 }
 

@@ -2,30 +2,28 @@ use std::sync::Arc;
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use hedgerow_base::{Digest, Height, NodeId, Slot, Time};
-use hedgerow_crypto::VerifyingKey;
 use hedgerow_evm::Contracts;
 use hedgerow_kv::{KvStore, StoreError};
-use hedgerow_merkle::{NodeAddress, ProveError, Range};
-use hedgerow_proofs::{Certificate, Header, MAX_HEADER, TrustRoot};
+use hedgerow_merkle::{NodeAddress, Range};
+use hedgerow_proofs::{Header, MAX_HEADER, TrustRoot};
 use hedgerow_records::{Rejection, Roles, Subject};
-use hedgerow_state::{LoadError, State, View, Writes};
-use hedgerow_streams::{BlockContext, Done, Network, Streams, roles_of};
+use hedgerow_state::{State, View, Writes};
+use hedgerow_streams::{BlockContext, Done, Streams, roles_of};
 use hedgerow_wire::{Blob, decode, encode};
 
 use crate::{
-    Batch, Executed, Genesis, GenesisError, Request,
+    Batch, Executed, Genesis, Request,
     batch::{Split, appended, receipts_root, transactions_root},
     contracts::{self, Place},
     deliveries::deliveries,
-    first_block::begin,
     kept::KeptStates,
-    prove::{Certified, HistoryNodes},
+    prove::Certified,
     tables::{BATCHES, BLOCKS, HEIGHTS, HISTORY, META, RECEIPTS},
 };
 
 pub(crate) const META_GENESIS: &[u8] = b"genesis";
-const META_HEAD: &[u8] = b"head";
-const META_SLOT: &[u8] = b"slot";
+pub(crate) const META_HEAD: &[u8] = b"head";
+pub(crate) const META_SLOT: &[u8] = b"slot";
 pub(crate) const META_CERTIFICATE: &[u8] = b"certificate";
 
 /// A block as the store has it.
@@ -72,43 +70,17 @@ pub struct Head {
     pub stable_slot: Slot,
 }
 
-/// Why a ledger can't be opened.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// The store has failed.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// The state is damaged.
-    #[error(transparent)]
-    State(#[from] LoadError),
-    /// The genesis is not valid.
-    #[error(transparent)]
-    Genesis(#[from] GenesisError),
-    /// The store belongs to another network.
-    #[error(
-        "the store is of the genesis {found}, this is {expected}: use that genesis, or an empty data folder"
-    )]
-    OtherGenesis {
-        /// The digest of the store's genesis.
-        found: Digest,
-        /// The digest of the genesis given.
-        expected: Digest,
-    },
-    /// What the store has contradicts itself.
-    #[error("the store is damaged: {0}; restore it, or wipe it and rejoin")]
-    Damaged(&'static str),
-}
-
 /// The ledger of one member. See the crate's documentation.
 #[derive(Debug)]
 pub struct Ledger<S> {
     pub(crate) store: S,
-    genesis: Genesis,
-    trust: TrustRoot,
-    digest: Digest,
-    streams: Streams,
+    pub(crate) genesis: Arc<Genesis>,
+    pub(crate) trust: TrustRoot,
+    /// The genesis'.
+    pub(crate) digest: Digest,
+    pub(crate) streams: Streams,
     /// The members, in the order of their identifiers.
-    subjects: Vec<Subject>,
+    pub(crate) subjects: Vec<Subject>,
     pub(crate) contracts: Contracts,
     pub(crate) stable: Tip,
     pub(crate) layers: Vec<Layer>,
@@ -121,72 +93,9 @@ pub(crate) fn key(number: u64) -> [u8; 8] {
 }
 
 impl<S: KvStore> Ledger<S> {
-    /// Opens the ledger that `store` has, or begins one from `genesis` where it has none.
-    ///
-    /// # Errors
-    /// When the store fails, is damaged, or belongs to another genesis.
-    pub fn open(mut store: S, genesis: Genesis) -> Result<Self, OpenError> {
-        let trust = genesis.trust_root()?;
-        let digest = genesis.digest();
-        match store.get(META, META_GENESIS)? {
-            None => begin(&mut store, &genesis, digest)?,
-            Some(found) if found == digest.0 => {}
-            Some(found) => {
-                let found = Digest(
-                    found
-                        .try_into()
-                        .map_err(|_| OpenError::Damaged("the genesis' digest"))?,
-                );
-                return Err(OpenError::OtherGenesis {
-                    found,
-                    expected: digest,
-                });
-            }
-        }
-        let stable = load(&store)?;
-        let members = genesis
-            .validators
-            .iter()
-            .chain(&genesis.gateways)
-            .map(|member| VerifyingKey(member.key));
-        let streams = Streams::new(Network {
-            number: genesis.network,
-            genesis: digest,
-            validators: genesis.roster()?,
-            members: members.collect(),
-            first_epoch: genesis.first_epoch(),
-            role_votes: genesis.role_votes(),
-        });
-        let subjects = genesis.subjects().map(|(_, subject)| subject).collect();
-        let contracts = Contracts::new(contracts::rules(&genesis), Arc::new(trust.clone()));
-        let mut kept = KeptStates::default();
-        kept.push(stable.header.height, stable.hash, stable.state.clone(), 0);
-        let certificate = store.get(META, META_CERTIFICATE)?;
-        let (layers, certified) = (Vec::new(), None);
-        let mut ledger = Self {
-            store,
-            genesis,
-            trust,
-            digest,
-            streams,
-            subjects,
-            contracts,
-            stable,
-            layers,
-            kept,
-            certified,
-        };
-        if let Some(bytes) = certificate {
-            let certificate: Certificate =
-                decode(&bytes, bytes.len()).map_err(|_| OpenError::Damaged("the certificate"))?;
-            ledger.restore_certificate(certificate)?;
-        }
-        Ok(ledger)
-    }
-
     /// The genesis.
     #[must_use]
-    pub const fn genesis(&self) -> &Genesis {
+    pub fn genesis(&self) -> &Genesis {
         &self.genesis
     }
 
@@ -561,42 +470,4 @@ pub(crate) fn write_block(
 fn write_batch(writes: &mut Writes, batch: &Batch) {
     writes.put(BATCHES, key(batch.slot.0), encode(batch));
     writes.put(META, META_SLOT, key(batch.slot.0));
-}
-
-fn load<S: KvStore>(store: &S) -> Result<Tip, OpenError> {
-    let height = store
-        .get(META, META_HEAD)?
-        .ok_or(OpenError::Damaged("no head"))?;
-    let block = store
-        .get(BLOCKS, &height)?
-        .ok_or(OpenError::Damaged("no block at the head"))?;
-    let entry: BlockEntry =
-        decode(&block, block.len()).map_err(|_| OpenError::Damaged("the head's block"))?;
-    let header =
-        Header::decode(&entry.header).map_err(|_| OpenError::Damaged("the head's header"))?;
-    let mut state = State::load(store)?;
-    if state.root().0 != header.state_root.0 {
-        return Err(OpenError::Damaged(
-            "the state is not the one that the head's header has",
-        ));
-    }
-    let nodes = HistoryNodes::new(View::new(store, []));
-    let history =
-        Range::load(&nodes, header.height.0.saturating_add(1)).map_err(|error| match error {
-            ProveError::Nodes(error) => OpenError::Store(error),
-            _ => OpenError::Damaged("the history of headers"),
-        })?;
-    let slot = store
-        .get(META, META_SLOT)?
-        .unwrap_or_else(|| key(0).to_vec());
-    let slot = slot
-        .try_into()
-        .map_err(|_| OpenError::Damaged("the slot"))?;
-    Ok(Tip {
-        slot: Slot(u64::from_be_bytes(slot)),
-        hash: header.hash(),
-        header,
-        state,
-        history,
-    })
 }

@@ -26,6 +26,7 @@ mod genesis_roles;
 mod kept;
 mod ledger;
 mod moment;
+mod open;
 mod prove;
 mod query;
 mod recall;
@@ -44,8 +45,9 @@ pub use genesis::{
 };
 pub use genesis_roles::{RoleList, RoleRules};
 pub use kept::{MAX_CHANGES, MAX_STATES};
-pub use ledger::{Head, Ledger, OpenError};
+pub use ledger::{Head, Ledger};
 pub use moment::Moment;
+pub use open::OpenError;
 pub use prove::{HistoryNodes, Proved};
 pub use query::{
     Answer, BlockSummary, DeviceRef, DeviceSummary, EpochSummary, HeadSummary, MAX_MOTIONS,

@@ -16,7 +16,7 @@ impl<S: KvStore> Ledger<S> {
         let limit = (limit as usize).min(MAX_PAGE);
         let found = subjects(self.store(), after, limit)?.into_iter();
         let found = found.map(|(subject, roles)| SubjectSummary { subject, roles });
-        let genesis = self.genesis().digest();
+        let genesis = self.digest;
         let open = motions(state).into_iter().map(|open| MotionSummary {
             id: open.motion.id(&genesis),
             motion: open.motion,

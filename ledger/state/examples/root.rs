@@ -19,9 +19,12 @@ fn main() {
         let mut state = State::default();
         for number in 0..accounts {
             state.set_account(&address(number), account(number));
+            if number % CHANGED == CHANGED - 1 {
+                // As a node does after each block.
+                state.root();
+                state.take_writes(&mut Writes::default());
+            }
         }
-        state.root();
-        state.take_writes(&mut Writes::default());
         let mut took = Duration::ZERO;
         for block in 1..=BLOCKS {
             // The state before a block is kept, as the ledger keeps it.
