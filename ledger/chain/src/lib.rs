@@ -16,6 +16,7 @@
 mod answer;
 mod attestations;
 mod batch;
+mod call_request;
 mod contract_query;
 mod contracts;
 mod deliveries;
@@ -28,12 +29,15 @@ mod moment;
 mod prove;
 mod query;
 mod recall;
+mod replay;
 mod tables;
 
 pub use attestations::{Attestations, MAX_KEPT, Refused};
 pub use batch::{Batch, Executed, Request};
+pub use call_request::*;
 pub use contract_query::*;
 pub use contracts::ContractReceipt;
+pub use hedgerow_evm::{MAX_TRACE, Tracer};
 pub use hedgerow_streams::{Epoch, MAX_OPEN_VOTES};
 
 pub use epochs::MAX_PROPOSALS;

@@ -25,17 +25,25 @@
     )
 )]
 
+mod calls;
 mod code;
 mod contracts;
 mod database;
+mod overrides;
 mod refusal;
+mod replay;
 mod streams;
+mod trace;
 mod transaction;
 
+pub use calls::{Call, Touched};
 pub use code::{NATIVE_CODE, TABLES, code, put_code};
-pub use contracts::{Block, Call, Contracts, Executed, MAX_GAS, Outcome, Rules, SPEC, Work, check};
+pub use contracts::{Block, Contracts, Executed, MAX_GAS, Outcome, Rules, SPEC, Work, check};
 pub use database::Ancestors;
 pub use hedgerow_proofs::layout::STREAMS_ADDRESS;
+pub use overrides::{AccountOverride, BlockOverrides, Overrides};
 pub use refusal::Refusal;
+pub use replay::{Part, Replayed};
 pub use streams::{Delivery, is_subscribed};
+pub use trace::{MAX_TRACE, Tracer, Untraced};
 pub use transaction::{MAX_TRANSACTION, Transaction};

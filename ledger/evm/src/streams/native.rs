@@ -70,6 +70,11 @@ impl Precompiles {
             trust,
         }
     }
+
+    /// Whether what is called at that address is none of the accounts' code.
+    pub(crate) fn has(&self, address: &Address) -> bool {
+        self.addresses.contains(address)
+    }
 }
 
 impl<'a, 'b, S: KvRead + ?Sized> PrecompileProvider<Context<'a, 'b, S>> for Precompiles {
@@ -180,7 +185,8 @@ impl<S: KvRead + ?Sized> Native<'_, '_, '_, S> {
     fn answer(&mut self, input: &[u8]) -> Result<Vec<u8>, Stop> {
         let words = input.len().div_ceil(32) as u64;
         self.charge(price::CALL + price::INPUT_WORD * words)?;
-        let call = IStreamsCalls::abi_decode_validate(input).map_err(|_| refuse(&IStreams::BadCall {}))?;
+        let call =
+            IStreamsCalls::abi_decode_validate(input).map_err(|_| refuse(&IStreams::BadCall {}))?;
         self.check_context(&call)?;
         match call {
             IStreamsCalls::find(call) => {
