@@ -32,7 +32,7 @@ pub(crate) fn call_request(
         fee,
         access_list: access_items(request.access_list.unwrap_or_default())?,
         accounts: changed_accounts(state.unwrap_or_default())?,
-        block: changed_block(&block.unwrap_or_default())?,
+        block: Box::new(changed_block(&block.unwrap_or_default())?),
     })
 }
 

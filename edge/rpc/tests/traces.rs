@@ -120,6 +120,17 @@ fn traces_are_as_anvil_gives_them() {
         json!([call, "latest", { "tracer": "callTracer" }]),
     );
     assert_eq!(found["calls"].as_array().unwrap().len(), 5);
+    // A contract that calls itself as deeply as its gas goes: deeper than readers of JSON go by default.
+    let code = "0x5f5f5f5f5f305af15000";
+    let options = json!({ "tracer": "callTracer", "stateOverrides": { counter_at.to_string(): { "code": code } } });
+    let deep = json!([{ "to": counter_at }, "latest", options]);
+    let body = json!({ "jsonrpc": "2.0", "id": 1, "method": "debug_traceCall", "params": deep });
+    let (_, body) = world.post(&body.to_string());
+    assert!(
+        body.matches("\"type\":\"CALL\"").count() > 300,
+        "{}",
+        body.len()
+    );
     let mut found = world.get("eth_createAccessList", json!([call, "latest"]));
     let mut known = known["answers"]["accessList"].clone();
     for list in [&mut found, &mut known] {

@@ -41,7 +41,7 @@ pub struct CallRequest {
     /// The accounts that it finds changed.
     pub accounts: List<ChangedAccount, MAX_OVERRIDES>,
     /// What it finds changed of its block.
-    pub block: ChangedBlock,
+    pub block: Box<ChangedBlock>,
 }
 
 /// An account, and slots of it.

@@ -16,6 +16,7 @@ use hedgerow_kv::MemoryStore;
 use hedgerow_records::{Algorithm, Receipt, Vote};
 use hedgerow_signer::DeviceKey;
 use hedgerow_wire::{Blob, List};
+use serde::de::IgnoredAny;
 use serde_json::Value;
 
 mod abi {
@@ -426,10 +427,12 @@ fn what_would_be_too_large_is_stopped_and_the_answer_says_what_helps() {
     let ContractAnswer::Trace(deep) = scene.trace_call(request(diver, &[]), CALLS) else {
         panic!("no trace");
     };
+    // Deeper than a reader of JSON goes by default.
+    assert!(serde_json::from_slice::<IgnoredAny>(&deep).is_ok());
+    assert!(serde_json::from_slice::<Value>(&deep).is_err());
     let text = String::from_utf8(deep.into_vec()).unwrap();
     let calls = text.matches("\"type\":\"CALL\"").count();
     assert!(calls > 300, "{calls}");
-    assert!(text.ends_with(&"}]".repeat(calls - 1)) || text.ends_with('}'));
     let state = json(scene.trace_call(
         request(reader, &[]),
         Tracer::Prestate {
@@ -516,13 +519,13 @@ fn a_call_finds_accounts_and_its_block_changed() {
         let mut change = changed.clone();
         change.code = Some(Blob::new(code).unwrap());
         let mut call = with(&[], change);
-        call.block = ChangedBlock {
+        call.block = Box::new(ChangedBlock {
             number: Some(word(1_000)),
             time: Some(2_000),
             gas_limit: Some(3_000_000),
             beneficiary: Some(Address::with_last_byte(4).0.0),
             randomness: Some(word(5)),
-        };
+        });
         call
     };
     for (opcode, value) in [
@@ -567,5 +570,6 @@ fn a_call_finds_accounts_and_its_block_changed() {
     gives(fee(0, 0), word(1));
     gives(fee(9, 7 * 30_000), word(1));
     refused(fee(6, 0), "underpriced");
-    refused(fee(7, 7 * 20_999), "intrinsic gas too low");
+    refused(fee(7, 7 * 20_999), "insufficient funds");
+    refused(fee(7, 7 * 21_000), "intrinsic gas too low");
 }

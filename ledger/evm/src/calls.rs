@@ -53,6 +53,9 @@ pub struct Touched {
     pub gas: u64,
 }
 
+/// What a transaction takes at least.
+const MIN_GAS: u64 = 21_000;
+
 /// How often a call is made at most, to find what it touches.
 const MAX_ROUNDS: usize = 8;
 
@@ -95,6 +98,9 @@ impl Prepared {
         if charged {
             let payable = left.checked_div(U256::from(price)).unwrap_or(U256::MAX);
             gas = gas.min(payable.saturating_to());
+            if gas < MIN_GAS {
+                return Err(Refusal::InsufficientFunds);
+            }
         }
         let kind = if call.access_list.is_empty() {
             TransactionType::Legacy
