@@ -13,6 +13,9 @@
 //! Validators sign the headers of stable blocks. [`Attestations`] collects the signatures; f + 1 of them are a
 //! [`Certificate`](hedgerow_proofs::Certificate), under which [`Ledger::certify`] makes readings provable.
 
+#[cfg(test)]
+extern crate self as hedgerow_chain;
+
 mod answer;
 mod attestations;
 mod batch;

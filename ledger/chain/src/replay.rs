@@ -208,3 +208,65 @@ fn copy(from: &State, to: &mut State, address: alloy_primitives::Address, slots:
         slots.map(|slot| (slot, from.storage(&address, &slot))),
     );
 }
+
+#[cfg(test)]
+#[path = "../tests/common/mod.rs"]
+mod common;
+
+#[cfg(test)]
+mod tests {
+    use hedgerow_base::Height;
+    use hedgerow_kv::MemoryStore;
+    use hedgerow_records::Algorithm;
+
+    use super::{
+        common::{device, genesis, record, registration, run, vote},
+        *,
+    };
+    use crate::Ledger;
+
+    /// Where a block has no contracts, the state that is made is the one after it.
+    #[test]
+    fn all_that_own_transactions_set_is_carried_over() {
+        let mut ledger = Ledger::open(MemoryStore::new(), genesis()).unwrap();
+        let keys = [1, 2].map(|seed| device(Algorithm::Ed25519, seed));
+        let [ann, ben] = &keys;
+        let blocks = [
+            vec![registration(ann, "ann"), vote(0, 0, "aliph")],
+            vec![
+                record(ann, "t", &[(3, "1"), (4, "2")]),
+                registration(ben, "ben"),
+                registration(ann, "again"),
+                vote(3, 0, "chain"),
+                record(ben, "t", &[(0, "1")]),
+            ],
+            vec![record(ann, "t", &[(4, "2")]), vec![0x71, 1]],
+            vec![
+                vote(1, 0, "aliph"),
+                record(ann, "t", &[(1, "1"), (9, "2")]),
+                vote(2, 0, "aliph"),
+                vote(2, 0, "backup"),
+            ],
+            vec![
+                vote(1, 1, "chain"),
+                vote(1, 1, "quorum"),
+                vote(2, 1, "quorum"),
+            ],
+        ];
+        for (height, block) in (1..).zip(blocks) {
+            run(&mut ledger, block);
+            let state = |height| ledger.kept.at(Height(height)).unwrap().state.clone();
+            let (mut made, mut after) = (state(height - 1), state(height));
+            let header = ledger.header(Height(height)).unwrap().unwrap();
+            let bytes = ledger.store().get(BATCHES, &key(header.slot.0)).unwrap();
+            let batch: Batch = decode(&bytes.unwrap(), usize::MAX).unwrap();
+            let split = Split::new(&batch.requests);
+            let bytes = ledger.store().get(RECEIPTS, &key(height)).unwrap();
+            let receipts: Vec<Receipts> = decode(&bytes.unwrap(), usize::MAX).unwrap();
+            let own = split.own_receipts(&receipts);
+            assert_eq!(own.len(), split.own.len());
+            carry(&split.own, &own, &after, &mut made);
+            assert_eq!(made.root(), after.root(), "block {height}: {own:?}");
+        }
+    }
+}

@@ -20,7 +20,10 @@ use serde::de::IgnoredAny;
 use serde_json::Value;
 
 mod abi {
-    #![allow(missing_docs)]
+    #![allow(missing_docs, clippy::all, clippy::pedantic)]
+
+    alloy_sol_types::sol!("../../contracts/src/streams/IStreams.sol");
+
     alloy_sol_types::sol! {
         interface Probe {
             function behave(uint8 mode) external;
@@ -31,7 +34,7 @@ mod abi {
     }
 }
 
-use abi::Probe;
+use abi::{IStreams, Probe};
 
 type Chain = Ledger<MemoryStore>;
 
@@ -49,6 +52,8 @@ const STEPS: Tracer = Tracer::Steps {
     enable_return_data: false,
     limit: 0,
 };
+/// Asks the account of the streams what its input says, and logs the answer.
+const READER: [u8; 21] = hex!("365f5f375f5f365f6148475afa503d5f5f3e3d5fa0");
 /// What calls itself until its gas is gone: GAS first, so that the last call of a chain still returns.
 const DIVER: [u8; 11] = hex!("5f5f5f5f5f305af150005b");
 
@@ -105,6 +110,23 @@ impl Scene {
 
     fn tell(&mut self, probe: Address, call: &impl SolCall) -> Vec<u8> {
         self.sign(TxKind::Call(probe), 0, &call.abi_encode())
+    }
+
+    /// Four questions to the account of the streams, whose answers `reader` logs.
+    fn read(&mut self, reader: Address, device: &DeviceKey, name: &str) -> [Vec<u8>; 4] {
+        let stream = hedgerow_records::StreamId::new(device.device_id(), &"t".parse().unwrap());
+        let stream = B256::from(stream.0.0);
+        let find = IStreams::findCall {
+            device: name.to_owned(),
+            stream: "t".to_owned(),
+        };
+        let calls = [
+            IStreams::lengthCall { stream }.abi_encode(),
+            IStreams::latestCall { stream }.abi_encode(),
+            IStreams::ownerOfCall { stream }.abi_encode(),
+            find.abi_encode(),
+        ];
+        calls.map(|input| self.sign(TxKind::Call(reader), 0, &input))
     }
 
     fn subscribe(&mut self, probe: Address, prepaid: u64) -> Vec<u8> {
@@ -234,6 +256,7 @@ fn blocks_of_all_kinds_of_work_are_executed_again_exactly() {
             &mut scene.ledger,
             creations.into_iter().map(|(signed, _)| signed),
         );
+        let reader = scene.deploy(&READER);
         // Some subscribe, one for a single record; one reverts, one spends all.
         let block = [
             scene.record(&[(0, "20")]),
@@ -267,9 +290,10 @@ fn blocks_of_all_kinds_of_work_are_executed_again_exactly() {
             scene.sign(TxKind::Call(probes[1]), 0, &[1, 2, 3, 4]),
             scene.sign(TxKind::Call(STREAMS_ADDRESS), 0, &[]),
         ];
-        let receipts = run(&mut scene.ledger, block);
+        let reads = scene.read(reader, &new, "new");
+        let receipts = run(&mut scene.ledger, block.into_iter().chain(reads));
         let refused = |receipt: &&Receipt| matches!(receipt, Receipt::Rejected { .. });
-        assert_eq!(receipts.len(), 14);
+        assert_eq!(receipts.len(), 18);
         assert_eq!(receipts.iter().filter(refused).count(), 2, "{receipts:?}");
         // An epoch begins, and what was voted for lapses.
         let block = [
@@ -289,17 +313,19 @@ fn blocks_of_all_kinds_of_work_are_executed_again_exactly() {
                 scene.record(&[(sequence, "20")]),
                 scene.sign(TxKind::Call(contract), 0, &[]),
             ];
-            run(&mut scene.ledger, block);
+            let key = device(Algorithm::Ed25519, 1);
+            let reads = scene.read(reader, &key, "d");
+            run(&mut scene.ledger, block.into_iter().chain(reads));
         }
-        assert_eq!(all_exact(&scene), (22, 7), "price {price}");
+        assert_eq!(all_exact(&scene), (22 + 1 + 5 * 4, 7), "price {price}");
         // A transaction of a block of several sees what those before it did: the count was 1 before the epoch's.
         let prestate = Tracer::Prestate {
             diff_mode: true,
             disable_code: true,
             disable_storage: false,
         };
-        let kept = scene.ledger.contract_receipts(Height(5)).unwrap();
-        let trace = json(scene.trace(Height(5), kept.len() as u32 - 1, prestate));
+        let kept = scene.ledger.contract_receipts(Height(6)).unwrap();
+        let trace = json(scene.trace(Height(6), kept.len() as u32 - 1, prestate));
         let at = format!("{contract:?}");
         let slot = format!("{:?}", B256::ZERO);
         let values = ["pre", "post"].map(|when| trace[when][&at]["storage"][&slot].clone());
