@@ -2,6 +2,7 @@
 //!
 //! [`Contracts::execute`] is what a block's Ethereum transactions do, a pure function of the state before and the block,
 //! as [`SPEC`] has it. [`Contracts::call`] asks a contract something without changing anything (`eth_call`).
+//! [`Contracts::trace`] and [`Contracts::trace_call`] show how either went, within [`MAX_TRACE`] bytes.
 //!
 //! What differs from Ethereum's main network:
 //!
