@@ -157,6 +157,10 @@ impl Scene {
     fn ask(&self, query: &ContractQuery) -> ContractAnswer {
         let mut moment = self.ledger.moment(query).unwrap();
         let answer = moment.answer(query, self.ledger.store()).unwrap();
+        // In bytes, whatever the order of a hash table.
+        let mut moment = self.ledger.moment(query).unwrap();
+        let same = moment.answer(query, self.ledger.store()).unwrap();
+        assert!(same == answer, "{query:?}");
         let again = Answer::Contracts(answer.clone());
         assert_eq!(Answer::from_bytes(&again.to_bytes()), Ok(again));
         answer
@@ -293,7 +297,6 @@ fn blocks_of_all_kinds_of_work_are_executed_again_exactly() {
         let reads = scene.read(reader, &new, "new");
         let receipts = run(&mut scene.ledger, block.into_iter().chain(reads));
         let refused = |receipt: &&Receipt| matches!(receipt, Receipt::Rejected { .. });
-        assert_eq!(receipts.len(), 18);
         assert_eq!(receipts.iter().filter(refused).count(), 2, "{receipts:?}");
         // An epoch begins, and what was voted for lapses.
         let block = [
