@@ -256,6 +256,7 @@ fn make(
             options: Default::default(),
         },
         contracts: Default::default(),
+        roles: Default::default(),
     };
     let genesis_file = folder.join("genesis.json");
     std::fs::write(&genesis_file, genesis.to_json())?;

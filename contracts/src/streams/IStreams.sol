@@ -108,6 +108,9 @@ interface IStreams {
     /// @notice A stream may have 16 subscribers.
     error TooManySubscribers(bytes32 stream);
 
+    /// @notice Whoever sent the transaction lacks the role `subscribe`.
+    error LacksRole(address account);
+
     /// @notice Not one of these functions, or not its encoding.
     error BadCall();
 

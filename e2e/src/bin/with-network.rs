@@ -1,7 +1,7 @@
 //! Runs a command beside a network of processes: `with-network --hedgerow FILE -- COMMAND...`.
 //!
 //! The command finds in its environment what `e2e/mqtt.sh` and `e2e/ethereum.sh` ask for: where the gateway is, the
-//! network's number, and the secret of a registered Ed25519 device. The well-known test accounts own ether.
+//! network's number and genesis, and the secret of a registered Ed25519 device. The well-known test accounts own ether.
 
 use std::{env, fs, process::Command};
 
@@ -62,6 +62,7 @@ fn main() -> Result<()> {
         )
         .env("HEDGEROW_NETWORK", number)
         .env("HEDGEROW_KEY_FILE", &secret)
+        .env("HEDGEROW_GENESIS", dir.join("genesis.json"))
         .status()
         .with_context(|| format!("{program} could not be started"))?;
     network.check_running()?;

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use hedgerow_base::{Digest, Lsn};
-use hedgerow_records::{DeviceId, MAX_TRANSACTION, SignedRecord, Transaction, VERSION};
+use hedgerow_records::{
+    DeviceId, MAX_TRANSACTION, Roles, SignedRecord, Subject, Transaction, VERSION,
+};
 use tokio::sync::oneshot;
 
 use crate::{
@@ -68,6 +70,8 @@ pub struct Checked {
     pub id: Digest,
     /// The device that speaks, when it is a record.
     pub device: Option<DeviceId>,
+    /// Who sends it and the roles that it needs, when it is one of Ethereum's.
+    pub needs: Option<(Subject, Roles)>,
     /// Its bytes.
     pub transaction: Bytes,
 }
@@ -110,6 +114,7 @@ impl Door {
         Ok(Checked {
             id: Transaction::digest(&transaction),
             device: Some(device),
+            needs: None,
             transaction,
         })
     }
@@ -152,6 +157,10 @@ impl Door {
             return Ok(Checked {
                 id: Digest(transaction.hash().0),
                 device: None,
+                needs: Some((
+                    Subject(transaction.sender().0.0),
+                    transaction.roles().fold(Roles::NONE, Roles::with),
+                )),
                 transaction: bytes,
             });
         }
@@ -173,10 +182,15 @@ impl Door {
                 signed.vote().map_err(malformed)?;
                 None
             }
+            Transaction::RoleVote(signed) => {
+                signed.vote().map_err(malformed)?;
+                None
+            }
         };
         Ok(Checked {
             id: Transaction::digest(&bytes),
             device,
+            needs: None,
             transaction: bytes,
         })
     }

@@ -147,6 +147,7 @@ impl Forwarder {
                 Receipt::Recorded { .. }
                 | Receipt::Registered { .. }
                 | Receipt::Voted { .. }
+                | Receipt::RoleVoted { .. }
                 | Receipt::Executed { .. } => "final",
             };
             metrics::counter!("gateway.records", "status" => status).increment(1);

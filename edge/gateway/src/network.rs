@@ -114,6 +114,9 @@ pub struct MemberStatus {
     pub name: String,
     /// `validator` or `gateway`.
     pub role: String,
+    /// The address by which the ledger knows its roles.
+    #[serde(default)]
+    pub subject: String,
     /// Whether there is a session with it now.
     pub reachable: bool,
     /// When it was last heard: milliseconds since the Unix epoch.

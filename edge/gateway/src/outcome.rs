@@ -4,7 +4,9 @@ use std::{
 };
 
 use hedgerow_base::Digest;
-use hedgerow_records::{Receipt, Rejection, SignedRecord, SignedVote, Transaction};
+use hedgerow_records::{
+    Motion, Receipt, Rejection, SignedRecord, SignedRoleVote, SignedVote, Transaction,
+};
 use serde_json::{Map, Value, json};
 use tokio::sync::oneshot;
 
@@ -111,6 +113,7 @@ pub(crate) fn describe(transaction: &[u8]) -> Map<String, Value> {
     match Transaction::from_bytes(transaction) {
         Ok(Transaction::Record(signed)) => describe_record(&signed, &mut fields),
         Ok(Transaction::Vote(signed)) => describe_vote(&signed, &mut fields),
+        Ok(Transaction::RoleVote(signed)) => describe_role_vote(&signed, &mut fields),
         Ok(Transaction::Register(_)) | Err(_) => {}
     }
     fields
@@ -137,6 +140,19 @@ fn describe_vote(signed: &SignedVote, fields: &mut Map<String, Value>) {
     let Ok(vote) = signed.vote() else { return };
     fields.insert("protocol".into(), vote.protocol.as_str().into());
     fields.insert("epoch".into(), vote.epoch.into());
+}
+
+fn describe_role_vote(signed: &SignedRoleVote, fields: &mut Map<String, Value>) {
+    let Ok(vote) = signed.vote() else { return };
+    let Motion {
+        subject,
+        round,
+        roles,
+    } = vote.motion;
+    fields.insert("subject".into(), subject.to_string().into());
+    fields.insert("round".into(), round.into());
+    fields.insert("roles".into(), roles.names().collect::<Vec<_>>().into());
+    fields.insert("approves".into(), vote.approves.into());
 }
 
 /// Adds the outcome to a message about a transaction.
@@ -179,6 +195,18 @@ pub(crate) fn add_outcome(fields: &mut Map<String, Value>, outcome: &Outcome) {
             "final",
             json!({"block": height.0, "success": success, "gas_used": gas_used}),
         ),
+        Outcome::Final(Receipt::RoleVoted {
+            motion,
+            height,
+            votes,
+            needed,
+            decided,
+        }) => (
+            "final",
+            json!({
+                "motion": id_text(motion), "block": height.0, "votes": votes, "needed": needed, "decided": decided,
+            }),
+        ),
         Outcome::Final(Receipt::Rejected { reason }) => (
             "rejected",
             json!({"reason": reason.to_string(), "code": rejection_code(reason)}),
@@ -214,5 +242,11 @@ pub(crate) const fn rejection_code(rejection: &Rejection) -> &'static str {
         Rejection::OrdersAlready { .. } => "orders-already",
         Rejection::TooManyVotes { .. } => "too-many-votes",
         Rejection::NotExecutable(_) => "not-executable",
+        Rejection::NotAllowed { .. } => "not-allowed",
+        Rejection::WrongRound { .. } => "wrong-round",
+        Rejection::HasTheseRoles { .. } => "has-these-roles",
+        Rejection::ValidatorsStay => "validators-stay",
+        Rejection::TooManyMotions { .. } => "too-many-motions",
+        Rejection::NotVoted => "not-voted",
     }
 }

@@ -326,6 +326,53 @@ async fn ethereums_transactions_are_taken_as_they_are() {
 }
 
 #[tokio::test]
+async fn who_lacks_a_role_is_turned_away_and_roles_can_be_read() {
+    use accounts::{Signer, counter, deploying};
+    use alloy_primitives::TxKind;
+    let (ann, bob) = (Signer::new(0), Signer::new(1));
+    let (dir, network) = (
+        tempfile::tempdir().unwrap(),
+        Fake::closed(ann.address().0.0),
+    );
+    let gateway = start(&config(), dir.path(), &network).await;
+    let at = gateway.addresses().http.unwrap();
+    let to = TxKind::Call(bob.address());
+    let post = async |bytes: Vec<u8>| ask(at, "POST", "/transactions?wait=final", &bytes).await;
+    assert_eq!(post(ann.send(0, to, 0, &[])).await.status, 200);
+    let head = network.ledger().head().header.height;
+    let creation = ann.send(1, TxKind::Create, 0, &deploying(&counter()));
+    for (bytes, role) in [(bob.send(0, to, 0, &[]), "call"), (creation, "deploy")] {
+        let answer = post(bytes).await;
+        answer.problem(403, "not-allowed");
+        assert!(answer.text().contains(role), "{}", answer.text());
+    }
+    assert_eq!(
+        network.ledger().head().header.height,
+        head,
+        "none was ordered"
+    );
+
+    let page = ask(at, "GET", "/roles?limit=2", b"").await.json();
+    assert_eq!(page["subjects"].as_array().unwrap().len(), 2);
+    assert_eq!((&page["needed"], &page["motions"]), (&json!(3), &json!([])));
+    let next = format!("/roles?limit=1000&after={}", page["next"].as_str().unwrap());
+    let rest = ask(at, "GET", &next, b"").await.json();
+    assert_eq!(rest["subjects"].as_array().unwrap().len(), 4);
+    assert_eq!(rest["next"], json!(null));
+    let own = ask(at, "GET", &format!("/roles/{}", ann.address()), b"").await;
+    let own = own.json();
+    assert_eq!(
+        (&own["roles"], &own["may"]),
+        (&json!(["call"]), &json!(["call"]))
+    );
+    assert_eq!(own["round"], json!(0));
+    ask(at, "GET", "/roles/nobody", b"")
+        .await
+        .problem(400, "bad-request");
+    gateway.shutdown().await;
+}
+
+#[tokio::test]
 async fn a_whole_stream_is_exported_page_by_page() {
     let (dir, network) = (tempfile::tempdir().unwrap(), Fake::new());
     let gateway = start(&config(), dir.path(), &network).await;

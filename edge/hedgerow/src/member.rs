@@ -7,7 +7,9 @@ use hedgerow_base::NodeId;
 use hedgerow_chain::{Genesis, Seat};
 use hedgerow_crypto::SigningKey;
 use hedgerow_node::{NodeConfig, SecretKeys, read_genesis};
-use hedgerow_records::{Description, DevicePublicKey, Name, Transaction, VERSION, Vote};
+use hedgerow_records::{
+    Description, DevicePublicKey, Motion, Name, RoleVote, Transaction, VERSION, Vote,
+};
 
 /// A member's key, and the network that it belongs to.
 pub(crate) struct Voice {
@@ -47,12 +49,7 @@ impl Voice {
 
     /// This validator's vote, in that epoch, that `protocol` order in the next one.
     pub(crate) fn vote(&self, epoch: u64, protocol: &str) -> Result<Transaction> {
-        if !matches!(self.genesis.member(self.me), Some((Seat::Validator, _))) {
-            bail!(
-                "{} is a gateway, and only validators vote: name a validator's config with --member",
-                self.name()
-            );
-        }
+        self.must_validate()?;
         let vote = Vote {
             version: VERSION,
             genesis: self.genesis.digest(),
@@ -61,6 +58,29 @@ impl Voice {
             validator: self.me,
         };
         Ok(Transaction::Vote(vote.sign(&self.key)))
+    }
+
+    /// This validator's vote on a motion.
+    pub(crate) fn role_vote(&self, motion: Motion, approves: bool) -> Result<Transaction> {
+        self.must_validate()?;
+        let vote = RoleVote {
+            version: VERSION,
+            genesis: self.genesis.digest(),
+            motion,
+            approves,
+            validator: self.me,
+        };
+        Ok(Transaction::RoleVote(vote.sign(&self.key)))
+    }
+
+    fn must_validate(&self) -> Result<()> {
+        if !matches!(self.genesis.member(self.me), Some((Seat::Validator, _))) {
+            bail!(
+                "{} is a gateway, and only validators vote: name a validator's config with --member",
+                self.name()
+            );
+        }
+        Ok(())
     }
 
     /// The registration of a device, signed by this member.

@@ -9,7 +9,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use hedgerow_chain::{AccountAddress, ContractRules, Genesis, Member, Ordering};
+use hedgerow_chain::{AccountAddress, ContractRules, Genesis, Member, Ordering, RoleRules};
 use hedgerow_node::{NodeConfig, SecretKeys};
 use rand::{TryRngCore, rngs::OsRng};
 
@@ -182,6 +182,7 @@ impl Plan {
                 },
                 ..ContractRules::default()
             },
+            roles: RoleRules::default(),
         };
         genesis.validate()?;
         Ok(genesis)

@@ -1,75 +1,18 @@
 //! Votes for another ordering protocol, from the command line through a real gateway to a real ledger.
 
 mod common;
-#[path = "../../gateway/tests/support/mod.rs"]
-mod support;
+mod network;
 
-use std::sync::Arc;
-
-use common::{bad, good, json_of};
-use hedgerow_chain::{Answer, Genesis, Query};
-use hedgerow_gateway::{Gateway, GatewayConfig};
-use hedgerow_node::SecretKeys;
+use common::{good, json_of};
+use hedgerow_chain::{Answer, Query};
 use hedgerow_records::proposal_id;
+use network::{Network, support};
 use serde_json::json;
-use support::Fake;
-use tempfile::TempDir;
 
-/// A network's folder, its ledger, and a gateway.
-struct Network {
-    dir: TempDir,
-    ledger: Arc<Fake>,
-    gateway: Gateway,
-    url: String,
-}
-
-impl Network {
-    /// The network is in the folder's `folder`.
-    async fn start(folder: &str) -> Self {
-        Self::start_with(folder, &support::config()).await
-    }
-
-    async fn start_with(folder: &str, config: &GatewayConfig) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        good(dir.path(), &["init", "--dir", folder]);
-        let net = dir.path().join(folder);
-        let text = std::fs::read_to_string(net.join("genesis.json")).unwrap();
-        let genesis = Genesis::from_json(&text).unwrap();
-        let members = genesis.validators.iter().chain(&genesis.gateways);
-        let keys = members
-            .map(|member| {
-                let file = net.join(&member.name).join("key.json");
-                SecretKeys::read(&file).unwrap().signing()
-            })
-            .collect();
-        let ledger = Fake::of(genesis, keys);
-        let gateway = support::start(config, &dir.path().join("spool"), &ledger).await;
-        let url = format!("http://{}", gateway.addresses().http.unwrap());
-        Self {
-            dir,
-            ledger,
-            gateway,
-            url,
-        }
-    }
-
-    fn arguments<'a>(&'a self, arguments: &[&'a str]) -> Vec<&'a str> {
-        [&["protocol", "--node", &self.url], arguments].concat()
-    }
-
-    fn good(&self, arguments: &[&str]) -> String {
-        good(self.dir.path(), &self.arguments(arguments))
-    }
-
-    fn bad(&self, code: i32, arguments: &[&str]) -> String {
-        bad(self.dir.path(), code, &self.arguments(arguments))
-    }
-
-    /// The identifier of a proposal.
-    fn id(&self, epoch: u64, protocol: &str) -> String {
-        let genesis = self.ledger.ledger().genesis().digest();
-        proposal_id(&genesis, epoch, protocol).to_hex()
-    }
+/// The identifier of a proposal.
+fn id(network: &Network, epoch: u64, protocol: &str) -> String {
+    let genesis = network.ledger.ledger().genesis().digest();
+    proposal_id(&genesis, epoch, protocol).to_hex()
 }
 
 fn lines(text: &str) -> Vec<&str> {
@@ -78,8 +21,8 @@ fn lines(text: &str) -> Vec<&str> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_protocol_is_proposed_approved_and_decided_on_the_devnet() {
-    let network = Network::start("devnet").await;
-    let (id, chain) = (network.id(0, "aliph"), network.id(0, "chain"));
+    let network = Network::start("protocol", "devnet").await;
+    let (id, chain) = (id(&network, 0, "aliph"), id(&network, 0, "chain"));
     let said = network.good(&[]);
     assert!(
         said.contains(
@@ -190,7 +133,7 @@ async fn a_protocol_is_proposed_approved_and_decided_on_the_devnet() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_can_not_be_voted_for_is_refused_with_the_mend() {
-    let network = Network::start("orchard").await;
+    let network = Network::start("protocol", "orchard").await;
     let member = "orchard/validator-1/node.toml";
     let cases: [(&[&str], &str); 9] = [
         (
@@ -261,7 +204,7 @@ async fn what_can_not_be_voted_for_is_refused_with_the_mend() {
         (&told["status"], &told["code"]),
         (&"rejected".into(), &"wrong-genesis".into())
     );
-    let id = network.id(0, "aliph");
+    let id = id(&network, 0, "aliph");
     let said = network.bad(2, &["approve", &id[..8], "--member", other]);
     assert!(
         said.contains("for another network than validator-0's"),
@@ -274,10 +217,10 @@ async fn what_can_not_be_voted_for_is_refused_with_the_mend() {
 async fn a_vote_that_is_not_final_yet_is_said_to_be_at_the_gateway() {
     let mut config = support::config();
     config.http.final_timeout_s = 1;
-    let network = Network::start_with("devnet", &config).await;
+    let network = Network::start_with("protocol", "devnet", &config).await;
     network.ledger.stall(true);
     let told = json_of(&network.bad(1, &["propose", "aliph", "--json"]));
-    let id = network.id(0, "aliph");
+    let id = id(&network, 0, "aliph");
     assert_eq!(
         (&told["status"], &told["proposal"]),
         (&"accepted".into(), &format!("0x{id}").into())

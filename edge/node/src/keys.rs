@@ -308,6 +308,7 @@ mod tests {
                 options: Default::default(),
             },
             contracts: Default::default(),
+            roles: Default::default(),
         }
     }
 

@@ -8,10 +8,11 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use hedgerow_base::{Height, NodeId};
 use hedgerow_chain::{Answer, Genesis, Query};
+use hedgerow_crypto::VerifyingKey;
 use hedgerow_gateway::{MemberStatus, Network, NetworkStatus, QueryError, SubmitError};
 use hedgerow_ordering::{Phase, Snapshot};
 use hedgerow_proofs::{Proof, TrustRoot};
-use hedgerow_records::{Bundle, Receipt};
+use hedgerow_records::{Bundle, Receipt, Subject};
 use hedgerow_store::DiskStore;
 use hedgerow_transport::Transport;
 use hedgerow_wire::{Blob, List, encode};
@@ -298,6 +299,7 @@ impl Network for Member {
                     id: id.0,
                     name: member.name.clone(),
                     role: if validator { "validator" } else { "gateway" }.to_owned(),
+                    subject: Subject::of_member(&VerifyingKey(member.key)).to_string(),
                     reachable: mine || session.is_some_and(|session| session.connected),
                     last_heard_ms: silence
                         .map(|silence| now.saturating_sub(silence))

@@ -8,10 +8,11 @@ mod world;
 
 use std::time::Duration;
 
-use accounts::{Signer, counter};
+use accounts::{Signer, counter, deploying};
 use alloy_primitives::{Address, TxKind, hex, keccak256};
 use hedgerow_rpc::RpcLimits;
 use serde_json::{Value, json};
+use support::Fake;
 use world::World;
 
 #[test]
@@ -241,6 +242,26 @@ fn what_can_not_be_executed_is_refused_at_the_door_in_words_that_tools_know() {
         world.get("eth_getTransactionReceipt", json!([hash]))
     });
     assert!(receipt.take(500).any(|receipt| !receipt.is_null()));
+}
+
+#[test]
+fn who_lacks_a_role_is_refused_at_the_door() {
+    let (ann, bob) = (Signer::new(0), Signer::new(1));
+    let world = World::of(Fake::closed(ann.address().0.0), RpcLimits::default());
+    let to = TxKind::Call(bob.address());
+    assert_eq!(world.send(&ann.send(0, to, 0, &[]))["status"], "0x1");
+    let creation = ann.send(1, TxKind::Create, 0, &deploying(&counter()));
+    for (bytes, role) in [(bob.send(0, to, 0, &[]), "`call`"), (creation, "`deploy`")] {
+        let sent = json!([hex::encode_prefixed(&bytes)]);
+        let (code, message) = world.refused("eth_sendRawTransaction", sent);
+        assert_eq!(code, -32000);
+        assert!(message.starts_with("not allowed: 0x"), "{message}");
+        assert!(message.contains(role), "{message}");
+    }
+    assert_eq!(world.get("eth_blockNumber", json!([])), "0x1");
+    // Whoever asks needs no role.
+    let call = json!([{"from": bob.address(), "to": bob.address()}, "latest"]);
+    assert_eq!(world.get("eth_call", call), "0x");
 }
 
 #[test]

@@ -1,15 +1,21 @@
-//! Contracts of whatever code, called with whatever input, and bytes that are no transactions: two members, one of which
-//! forgets what it can forget, agree on every result and root, and the store has the state.
+//! Contracts of whatever code, called with whatever input, that subscribe to a stream and are called for its records; and
+//! bytes that are no transactions: two members, one of which forgets what it can forget, agree on every result and root,
+//! and the store has the state.
 
 use std::sync::Arc;
 
-use alloy_primitives::{Address, B256, TxKind, U256};
+use alloy_primitives::{Address, B256, TxKind, U256, keccak256};
 use arbitrary::{Arbitrary, Unstructured};
-use hedgerow_base::Digest;
-use hedgerow_evm::{Ancestors, Block, Contracts, Executed, Refusal, Rules, Transaction, Work};
+use hedgerow_base::{Digest, Height};
+use hedgerow_evm::{
+    Ancestors, Block, Contracts, Delivery, Executed, ROLES_ADDRESS, Refusal, Rules,
+    STREAMS_ADDRESS, Transaction, Work, is_subscribed,
+};
 use hedgerow_kv::{KvStore, MemoryStore, StoreError};
-use hedgerow_proofs::TrustRoot;
+use hedgerow_proofs::{Leaf, TrustRoot};
+use hedgerow_records::{DeviceId, Payload, Reading, Roles, StreamId, Subject};
 use hedgerow_state::{Account, State, View, Writes};
+use hedgerow_streams::{Recorded, set_roles};
 use hedgerow_wire::List;
 
 #[path = "../../../ledger/evm/tests/chain/accounts.rs"]
@@ -30,6 +36,16 @@ enum Act {
         input: Vec<u8>,
         value: u16,
     },
+    /// A well-formed call of the streams' account: by an account, or by a contract that passes its input on.
+    Native {
+        from: u8,
+        function: u8,
+        through: Option<u8>,
+        gas: u32,
+        value: u16,
+    },
+    /// A record in the stream.
+    Record { payload: Vec<u8>, readings: u8 },
     /// A good transaction with a byte changed.
     Forged { at: u16, change: u8 },
     /// Anything at all.
@@ -81,6 +97,7 @@ impl Member {
             };
             state.set_account(&Signer::new(number).address(), account);
         }
+        set_roles(&mut state, &mut writes, Subject::EVERYONE, Roles::SUBSCRIBE);
         state.take_writes(&mut writes);
         store
             .commit(writes.into_batch())
@@ -96,6 +113,7 @@ impl Member {
     fn execute(
         &mut self,
         height: u64,
+        records: &[Delivery],
         transactions: &[Transaction],
     ) -> (Vec<Result<Executed, Refusal>>, B256) {
         if self.forgets {
@@ -109,11 +127,14 @@ impl Member {
         };
         let mut writes = Writes::default();
         let view = View::new(&self.store, []);
+        // As the ledger does.
+        let wanted = is_subscribed(&self.state, STREAM);
+        let records = records.iter().filter(|_| wanted).map(Work::Record);
         let results = self
             .contracts
             .execute(
                 block,
-                transactions.iter().map(Work::Transaction),
+                records.chain(transactions.iter().map(Work::Transaction)),
                 &Hashes,
                 &view,
                 &mut self.state,
@@ -145,7 +166,8 @@ pub(crate) fn run(data: &[u8]) {
     };
     let (mut one, mut other) = (Member::new(false), Member::new(true));
     let mut made = (1..=0x11).map(Address::with_last_byte).collect::<Vec<_>>();
-    let (mut block, mut height) = (Vec::new(), 1);
+    made.extend([STREAMS_ADDRESS, ROLES_ADDRESS]);
+    let (mut block, mut records, mut height) = (Vec::new(), Vec::new(), 1);
     let mut nonces = [0_u64; 4];
     for act in acts.into_iter().take(24).chain([Act::Block]) {
         let mut sign = |from: u8, to, value: u16, input: &[u8]| {
@@ -174,6 +196,27 @@ pub(crate) fn run(data: &[u8]) {
                 let to = made[usize::from(which) % made.len()];
                 sign(from, TxKind::Call(to), value, &input)
             }
+            Act::Native {
+                from,
+                function,
+                through,
+                gas,
+                value,
+            } => {
+                let to = through.map(|which| made[usize::from(which) % made.len()]);
+                let input = native(function, made[usize::from(value) % made.len()], gas);
+                // Gas costs 1 wei here.
+                let value = if function % 3 == 2 { 0 } else { gas };
+                let from = from % 4;
+                nonces[usize::from(from)] += 1;
+                let nonce = nonces[usize::from(from)] - 1;
+                let to = TxKind::Call(to.unwrap_or(STREAMS_ADDRESS));
+                Signer::new(from).send(nonce, to, value.into(), &input)
+            }
+            Act::Record { payload, readings } => {
+                records.push(delivery(height, &payload, readings));
+                continue;
+            }
             Act::Forged { at, change } => {
                 let mut good = Signer::new(0).send(0, TxKind::Create, 0, &[0]);
                 let length = good.len();
@@ -183,8 +226,10 @@ pub(crate) fn run(data: &[u8]) {
             Act::Bytes(bytes) => bytes,
             Act::Block => {
                 let block = std::mem::take(&mut block);
-                let results = one.execute(height, &block);
-                assert_eq!(results, other.execute(height, &block), "block {height}");
+                let records = std::mem::take(&mut records);
+                let results = one.execute(height, &records, &block);
+                let others = other.execute(height, &records, &block);
+                assert_eq!(results, others, "block {height}");
                 made.extend(
                     results
                         .0
@@ -201,6 +246,51 @@ pub(crate) fn run(data: &[u8]) {
             }
         };
         block.extend(Transaction::admit(&bytes, CHAIN));
+    }
+}
+
+/// The stream that there is.
+const STREAM: StreamId = StreamId(Digest([0x5e; 32]));
+
+/// A call of the streams' account about the stream: `subscribe`, `fund` or `unsubscribe`.
+fn native(function: u8, subscriber: Address, gas: u32) -> Vec<u8> {
+    let (name, words) = match function % 3 {
+        0 => ("subscribe(bytes32,uint64,uint64)", vec![25_000, gas]),
+        1 => ("fund(bytes32,address,uint64)", vec![gas]),
+        _ => ("unsubscribe(bytes32)", Vec::new()),
+    };
+    let mut input = keccak256(name)[..4].to_vec();
+    input.extend(STREAM.0.0);
+    if function % 3 == 1 {
+        input.extend(subscriber.into_word());
+    }
+    for word in words {
+        input.extend(U256::from(word).to_be_bytes::<32>());
+    }
+    input
+}
+
+fn delivery(height: u64, payload: &[u8], readings: u8) -> Delivery {
+    let payload = &payload[..payload.len().min(200)];
+    let recorded = (0..u64::from(readings % 5) + 1).map(|position| Recorded {
+        leaf: Leaf {
+            reading: Reading {
+                sequence: position,
+                time: 1_000 * height,
+                content_type: Default::default(),
+                payload: Payload::new(payload.to_vec()).expect("short"),
+            },
+            height: Height(height),
+            block_time: 1_000 * height,
+            record: Digest([1; 32]),
+        },
+        position,
+    });
+    Delivery {
+        record: B256::repeat_byte(1),
+        device: DeviceId([2; 20]),
+        stream: STREAM,
+        readings: recorded.collect(),
     }
 }
 

@@ -1,14 +1,18 @@
 //! Blocks of whatever transactions: two validators, one of which forgets what it can forget, agree on every receipt
-//! and root; streams only grow; epochs begin one at a time; what was kept is found again.
+//! and root; streams only grow; epochs begin one at a time; roles change by their votes alone; what was kept is found
+//! again.
 
 use arbitrary::{Arbitrary, Unstructured};
 use hedgerow_base::{Height, Roster, Slot, Time};
 use hedgerow_kv::{KvStore, MemoryStore};
-use hedgerow_records::{Receipt, Transaction};
+use hedgerow_records::{Motion, Receipt, Roles, Subject, Transaction};
 use hedgerow_state::{State, View, Writes};
-use hedgerow_streams::{BlockContext, Epoch, Network, Streams, newest_epoch, proposals};
+use hedgerow_streams::{
+    BlockContext, Done, Epoch, Network, Streams, motions, newest_epoch, proposals, set_roles,
+    standing, subjects,
+};
 
-use super::records::{GENESIS, NETWORK, member, record, registration, vote};
+use super::records::{GENESIS, NETWORK, member, record, registration, role_vote, vote};
 
 #[derive(Arbitrary, Debug)]
 enum Act {
@@ -23,6 +27,14 @@ enum Act {
     },
     /// A vote for one of a few protocols; some voters are no validators.
     Vote { voter: u8, epoch: u8, protocol: u8 },
+    /// A vote on somebody's roles; some voters are no validators.
+    RoleVote {
+        voter: u8,
+        subject: u8,
+        round: u8,
+        roles: u8,
+        approves: bool,
+    },
     /// The same with a byte of the transaction changed.
     Forged { device: u8, at: u16, change: u8 },
     /// Anything at all.
@@ -60,6 +72,20 @@ impl Act {
                 let protocol = format!("p{}", protocol % 12);
                 vote(u32::from(voter % 6), u64::from(epoch % 3), &protocol).to_bytes()
             }
+            Self::RoleVote {
+                voter,
+                subject,
+                round,
+                roles,
+                approves,
+            } => {
+                let motion = Motion {
+                    subject: subject_of(*subject),
+                    round: u64::from(round % 3),
+                    roles: Roles::from_bits(u16::from(*roles)),
+                };
+                role_vote(u32::from(voter % 6), motion, *approves).to_bytes()
+            }
             Self::Forged { device, at, change } => {
                 let good = record(device % 4, "a", &[(1, vec![1])]);
                 let mut bytes = Transaction::Record(good).to_bytes();
@@ -82,6 +108,16 @@ struct Validator {
 
 impl Validator {
     fn new(forgets: bool) -> Self {
+        let (mut state, mut store, mut writes) =
+            (State::default(), MemoryStore::default(), Writes::default());
+        for number in 0..4 {
+            let roles = Roles::REGISTER.with(Roles::VALIDATE);
+            set_roles(&mut state, &mut writes, subject_of(number), roles);
+        }
+        state.take_writes(&mut writes);
+        store
+            .commit(writes.into_batch())
+            .expect("memory does not fail");
         Self {
             streams: Streams::new(Network {
                 number: NETWORK,
@@ -89,10 +125,40 @@ impl Validator {
                 validators: Roster::new(4).expect("four"),
                 members: (0..5).map(|n| member(n).verifying_key()).collect(),
                 first_epoch: first_epoch(),
+                role_votes: 3,
             }),
-            state: State::default(),
-            store: MemoryStore::default(),
+            state,
+            store,
             forgets,
+        }
+    }
+
+    /// Each decision is one round, and there are as many as receipts say; open motions are bounded, and of their round.
+    fn check_roles(&self, before: &[(Roles, u64)], receipts: &[Receipt]) {
+        let now = (0..6).map(|number| standing(&self.state, subject_of(number)));
+        let rounds: u64 = now
+            .zip(before)
+            .map(|((roles, round), (old, old_round))| {
+                assert!(
+                    roles == *old || round > *old_round,
+                    "changed without a vote"
+                );
+                round - old_round
+            })
+            .sum();
+        let decided =
+            |receipt: &&Receipt| matches!(receipt, Receipt::RoleVoted { decided: true, .. });
+        assert_eq!(rounds, receipts.iter().filter(decided).count() as u64);
+        let open = motions(&self.state);
+        assert!(open.len() <= 4 * 8);
+        for one in &open {
+            let (_, round) = standing(&self.state, one.motion.subject);
+            assert_eq!(one.motion.round, round);
+            assert!((1..3).contains(&one.voters.len()));
+        }
+        let listed = subjects(&self.store, None, 100).expect("what was stored is intact");
+        for (subject, roles) in listed {
+            assert!(roles != Roles::NONE, "{subject}");
         }
     }
 
@@ -109,10 +175,15 @@ impl Validator {
         let epoch_before = self.epoch();
         let mut writes = Writes::default();
         let view = View::new(&self.store, []);
-        let receipts = self
+        let standings = |state: &State| (0..6).map(|n| standing(state, subject_of(n))).collect();
+        let before: Vec<_> = standings(&self.state);
+        let Done { receipts, roles } = self
             .streams
             .execute(block, transactions, &view, &mut self.state, &mut writes)
             .expect("memory does not fail");
+        assert_eq!(before, standings(&self.state), "not before the block ends");
+        roles.apply(&mut self.state, &mut writes);
+        self.check_roles(&before, &receipts);
         let epoch = self.epoch();
         assert!(
             epoch == epoch_before
@@ -135,6 +206,14 @@ impl Validator {
             );
         }
         (receipts, root)
+    }
+}
+
+/// Members are subjects, and accounts.
+fn subject_of(number: u8) -> Subject {
+    match number % 6 {
+        number @ 0..4 => Subject::of_member(&member(u32::from(number)).verifying_key()),
+        number => Subject([number; 20]),
     }
 }
 

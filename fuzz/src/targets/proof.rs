@@ -33,6 +33,7 @@ fn genesis() -> Genesis {
             options: BTreeMap::new(),
         },
         contracts: Default::default(),
+        roles: Default::default(),
     }
 }
 

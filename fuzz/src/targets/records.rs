@@ -5,9 +5,10 @@ use std::sync::OnceLock;
 use hedgerow_base::{Digest, Height, NodeId};
 use hedgerow_crypto::SigningKey;
 use hedgerow_records::{
-    Algorithm, Bundle, ContentType, DevicePublicKey, Name, Payload, ProtocolName, Reading, Receipt,
-    Receipts, Record, Registration, Rejection, SignedRecord, SignedRegistration, SignedVote,
-    StreamName, Transaction, VERSION, Vote,
+    Algorithm, Bundle, ContentType, DevicePublicKey, Motion, Name, Payload, ProtocolName, Reading,
+    Receipt, Receipts, Record, Registration, Rejection, RoleVote, Roles, SignedRecord,
+    SignedRegistration, SignedRoleVote, SignedVote, StreamName, Subject, Transaction, VERSION,
+    Vote,
 };
 use hedgerow_wire::{Blob, List, encode};
 
@@ -27,6 +28,9 @@ pub(crate) fn run(data: &[u8]) {
     if let Some(signed) = canonical::<SignedVote>(data) {
         look_into_vote(&signed);
     }
+    if let Some(signed) = canonical::<SignedRoleVote>(data) {
+        look_into_role_vote(&signed);
+    }
     if let Ok(transaction) = Transaction::from_bytes(data) {
         assert_eq!(
             transaction.to_bytes(),
@@ -36,6 +40,7 @@ pub(crate) fn run(data: &[u8]) {
         match transaction {
             Transaction::Record(signed) => look_into(&signed),
             Transaction::Vote(signed) => look_into_vote(&signed),
+            Transaction::RoleVote(signed) => look_into_role_vote(&signed),
             Transaction::Register(_) => {}
         }
     }
@@ -63,6 +68,12 @@ pub(crate) fn run(data: &[u8]) {
         if let Ok(name) = text.parse::<ProtocolName>() {
             assert_eq!(name.to_string(), text, "a second spelling was accepted");
         }
+        if let Ok(roles) = text.parse::<Roles>() {
+            assert_eq!(roles.to_string().parse(), Ok(roles));
+        }
+        if let Ok(subject) = text.parse::<Subject>() {
+            assert_eq!(subject.to_string().parse(), Ok(subject));
+        }
     }
 }
 
@@ -87,6 +98,17 @@ fn look_into_vote(signed: &SignedVote) {
             "a second encoding was accepted"
         );
         let _ = vote.proposal();
+    }
+}
+
+fn look_into_role_vote(signed: &SignedRoleVote) {
+    if let Ok(vote) = signed.vote() {
+        assert_eq!(
+            encode(&vote),
+            *signed.body,
+            "a second encoding was accepted"
+        );
+        let _ = vote.motion.id(&vote.genesis);
     }
 }
 
@@ -120,6 +142,18 @@ pub(crate) fn vote(number: u32, epoch: u64, protocol: &str) -> Transaction {
         validator: NodeId(number),
     };
     Transaction::Vote(vote.sign(&member(number % 5)))
+}
+
+/// A member's vote on roles.
+pub(crate) fn role_vote(number: u32, motion: Motion, approves: bool) -> Transaction {
+    let vote = RoleVote {
+        version: VERSION,
+        genesis: GENESIS,
+        motion,
+        approves,
+        validator: NodeId(number),
+    };
+    Transaction::RoleVote(vote.sign(&member(number % 5)))
 }
 
 /// The registration of a device by a member.
@@ -175,10 +209,16 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
         "temperature",
         &[(1, b"21.5".to_vec()), (2, b"21.6".to_vec())],
     );
+    let motion = Motion {
+        subject: Subject([9; 20]),
+        round: 0,
+        roles: Roles::CALL,
+    };
     let transactions = [
         registration(0, 0).to_bytes(),
         Transaction::Record(signed.clone()).to_bytes(),
         vote(0, 0, "aliph").to_bytes(),
+        role_vote(0, motion, true).to_bytes(),
     ];
     let blobs = transactions
         .iter()
@@ -208,6 +248,13 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
             needed: 3,
             began: Some(1),
         },
+        Receipt::RoleVoted {
+            motion: Digest::ZERO,
+            height: Height(3),
+            votes: 3,
+            needed: 3,
+            decided: true,
+        },
     ];
     let mut seeds = vec![
         encode(&signed),
@@ -215,6 +262,8 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
         Receipts(List::new(receipts.to_vec()).expect("few")).to_bytes(),
         encode(&device(0).1),
         b"device-0/temperature".to_vec(),
+        b"call,deploy,subscribe".to_vec(),
+        b"0x0000000000000000000000000000000000004852".to_vec(),
     ];
     seeds.extend(transactions);
     seeds

@@ -128,6 +128,7 @@ impl<S: KvStore> Ledger<S> {
                 Proved::NotYetFinal { certified } => Answer::NotYetFinal { certified },
             },
             Query::Protocol => self.protocol_summary()?,
+            Query::Roles { after, limit } => self.roles_summary(*after, *limit)?,
             Query::Contracts(query) => Answer::Contracts(self.moment(query)?.answer(query, store)?),
         })
     }

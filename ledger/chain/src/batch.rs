@@ -60,10 +60,12 @@ pub(crate) struct Split<'a> {
     kinds: Vec<Option<Vec<Kind>>>,
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 enum Kind {
     Own,
     Ethereums,
+    /// It is not executed, because of who carried it.
+    Refused(Rejection),
 }
 
 /// What became of a block's transactions.
@@ -76,7 +78,12 @@ pub(crate) struct BlockReceipts {
 }
 
 impl<'a> Split<'a> {
-    pub(crate) fn new(requests: &'a [Request]) -> Self {
+    /// `refusal` says why a client may not carry transactions, where it may not. Votes are taken from any, or members that
+    /// may not could never be let in again.
+    pub(crate) fn new(
+        requests: &'a [Request],
+        refusal: impl Fn(NodeId) -> Option<Rejection>,
+    ) -> Self {
         let mut split = Self {
             transactions: Vec::new(),
             own: Vec::new(),
@@ -89,17 +96,22 @@ impl<'a> Split<'a> {
                 split.transactions.push(&request.operation);
                 continue;
             };
-            let kinds = transactions.into_iter().map(|bytes| split.take(bytes));
+            let refused = refusal(request.client);
+            let kinds = transactions
+                .into_iter()
+                .map(|bytes| split.take(bytes, refused.as_ref()));
             let kinds = kinds.collect();
             split.kinds.push(Some(kinds));
         }
         split
     }
 
-    fn take(&mut self, bytes: &'a [u8]) -> Kind {
+    fn take(&mut self, bytes: &'a [u8], refused: Option<&Rejection>) -> Kind {
         let index = self.transactions.len() as u32;
         self.transactions.push(bytes);
-        if Transaction::is_ethereums(bytes) {
+        if let Some(refused) = refused.filter(|_| !Transaction::is_vote(bytes)) {
+            Kind::Refused(refused.clone())
+        } else if Transaction::is_ethereums(bytes) {
             self.ethereums.push((index, bytes));
             Kind::Ethereums
         } else {
@@ -149,6 +161,9 @@ impl<'a> Split<'a> {
                         let next = match kind {
                             Kind::Own => own.next(),
                             Kind::Ethereums => ethereums.next(),
+                            Kind::Refused(reason) => Some(Receipt::Rejected {
+                                reason: reason.clone(),
+                            }),
                         };
                         if let Some(receipt) = next {
                             put(receipt);

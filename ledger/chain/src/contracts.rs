@@ -12,8 +12,9 @@ use hedgerow_evm::{
 };
 use hedgerow_kv::{KvRead, KvStore, StoreError};
 use hedgerow_proofs::Header;
-use hedgerow_records::{Receipt, Rejection};
+use hedgerow_records::{Receipt, Rejection, Subject};
 use hedgerow_state::{State, View, Writes};
+use hedgerow_streams::roles_of;
 use hedgerow_wire::{Text, decode, encode};
 
 use crate::{
@@ -93,7 +94,9 @@ pub(crate) fn run<S: KvStore>(
     }
     let chain = contracts.rules().chain;
     let looked_at = transactions.iter().map(|(index, bytes)| {
-        Transaction::admit(bytes, chain).map(|transaction| (*index, transaction))
+        let transaction = Transaction::admit(bytes, chain)?;
+        check_roles(state, &transaction)?;
+        Ok((*index, transaction))
     });
     let looked_at: Vec<_> = looked_at.collect();
     let admitted = looked_at.iter().flatten();
@@ -149,6 +152,17 @@ pub(crate) fn run<S: KvStore>(
         writes.put(CONTRACT_RECEIPTS, key(place.height.0), encode(&kept));
     }
     Ok(ran)
+}
+
+/// Whether the sender has the roles for a transaction, in the state before the block.
+pub(crate) fn check_roles(state: &State, transaction: &Transaction) -> Result<(), Refusal> {
+    let sender = transaction.sender();
+    let has = roles_of(state, Subject(sender.0.0));
+    let lacking = transaction.roles().find(|role| !has.has(*role));
+    match lacking {
+        Some(role) => Err(Refusal::NotAllowed { sender, role }),
+        None => Ok(()),
+    }
 }
 
 impl Ran {

@@ -1,12 +1,16 @@
 //! The genesis block.
 
-use alloy_primitives::{Address, Bloom, U256, keccak256};
+use alloy_primitives::{Address, Bloom, U256};
 use hedgerow_base::{Digest, Height, Slot};
 use hedgerow_evm::{NATIVE_CODE, put_code};
 use hedgerow_kv::{KvStore, StoreError};
 use hedgerow_merkle::Range;
-use hedgerow_proofs::{Header, TrustRoot, layout::STREAMS_ADDRESS};
+use hedgerow_proofs::{
+    Header, TrustRoot,
+    layout::{ROLES_ADDRESS, STREAMS_ADDRESS},
+};
 use hedgerow_state::{Account, State, Writes};
+use hedgerow_streams::set_roles;
 use hedgerow_wire::List;
 
 use crate::{
@@ -17,17 +21,21 @@ use crate::{
 };
 
 impl Genesis {
-    /// The genesis block's header and the state after it.
-    pub(crate) fn block(&self) -> (Header, State) {
-        let mut state = State::default();
-        state.set_account(
-            &STREAMS_ADDRESS,
-            Account {
+    /// The genesis block's header, the state after it, and what is written beside it.
+    pub(crate) fn block(&self) -> (Header, State, Writes) {
+        let (mut state, mut writes) = (State::default(), Writes::default());
+        let code_hash = put_code(&mut writes, &NATIVE_CODE);
+        for native in [STREAMS_ADDRESS, ROLES_ADDRESS] {
+            let account = Account {
                 nonce: 1,
-                code_hash: keccak256(NATIVE_CODE),
+                code_hash,
                 ..Account::default()
-            },
-        );
+            };
+            state.set_account(&native, account);
+        }
+        for (subject, roles) in self.first_roles() {
+            set_roles(&mut state, &mut writes, subject, roles);
+        }
         for (address, gwei) in &self.contracts.accounts {
             let balance = U256::from(*gwei) * U256::from(1_000_000_000);
             let account = Account {
@@ -50,7 +58,7 @@ impl Genesis {
             history_root: Range::new().root(),
             genesis: self.digest(),
         };
-        (header, state)
+        (header, state, writes)
     }
 
     /// What a verifier must know of the network.
@@ -75,10 +83,8 @@ pub(crate) fn begin<S: KvStore>(
     genesis: &Genesis,
     digest: Digest,
 ) -> Result<(), StoreError> {
-    let (header, mut state) = genesis.block();
-    let mut writes = Writes::default();
+    let (header, mut state, mut writes) = genesis.block();
     state.take_writes(&mut writes);
-    put_code(&mut writes, &NATIVE_CODE);
     append_header(&mut Range::new(), header.hash(), &mut writes);
     write_block(
         &mut writes,

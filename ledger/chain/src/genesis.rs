@@ -7,6 +7,8 @@ use hedgerow_records::{Name, ProtocolName};
 use hedgerow_wire::encode;
 use serde::{Deserialize, Serialize};
 
+use crate::RoleRules;
+
 /// The greatest network number: what Ethereum's tools take for a chain id without loss.
 const MAX_NETWORK: u64 = (1 << 53) - 1;
 
@@ -30,6 +32,9 @@ pub struct Genesis {
     /// What contracts may take, and who owns what at the beginning.
     #[serde(default)]
     pub contracts: ContractRules,
+    /// Who may do what at the beginning, and how many votes change that.
+    #[serde(default)]
+    pub roles: RoleRules,
 }
 
 /// How contracts are executed. Everything has a default.
@@ -244,6 +249,19 @@ impl Genesis {
                 "contracts.gas_limit",
                 format!("{} is not a block's gas", self.contracts.gas_limit),
                 "use 16777216 (what one transaction may have) to 2^40; 100000000 is usual",
+            );
+        }
+        let most = self.validators.len() as u32;
+        if self
+            .roles
+            .threshold
+            .is_some_and(|votes| votes == 0 || votes > most)
+        {
+            let problem = format!("{} of {most} validators", self.role_votes());
+            return wrong(
+                "roles.threshold",
+                problem,
+                "use 1 to the number of validators; leave it out for a quorum (3 of 4)",
             );
         }
         self.validate_members()

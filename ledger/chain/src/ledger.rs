@@ -1,14 +1,15 @@
 use std::sync::Arc;
 
 use borsh::{BorshDeserialize, BorshSerialize};
-use hedgerow_base::{Digest, Height, Slot, Time};
+use hedgerow_base::{Digest, Height, NodeId, Slot, Time};
 use hedgerow_crypto::VerifyingKey;
 use hedgerow_evm::Contracts;
 use hedgerow_kv::{KvStore, StoreError};
 use hedgerow_merkle::{NodeAddress, ProveError, Range};
 use hedgerow_proofs::{Certificate, Header, MAX_HEADER, TrustRoot};
+use hedgerow_records::{Rejection, Roles, Subject};
 use hedgerow_state::{LoadError, State, View, Writes};
-use hedgerow_streams::{BlockContext, Network, Streams};
+use hedgerow_streams::{BlockContext, Done, Network, Streams, roles_of};
 use hedgerow_wire::{Blob, decode, encode};
 
 use crate::{
@@ -106,6 +107,8 @@ pub struct Ledger<S> {
     trust: TrustRoot,
     digest: Digest,
     streams: Streams,
+    /// The members, in the order of their identifiers.
+    pub(crate) subjects: Vec<Subject>,
     pub(crate) contracts: Contracts,
     pub(crate) stable: Tip,
     pub(crate) layers: Vec<Layer>,
@@ -152,7 +155,9 @@ impl<S: KvStore> Ledger<S> {
             validators: genesis.roster()?,
             members: members.collect(),
             first_epoch: genesis.first_epoch(),
+            role_votes: genesis.role_votes(),
         });
+        let subjects = genesis.subjects().map(|(_, subject)| subject).collect();
         let contracts = Contracts::new(contracts::rules(&genesis), Arc::new(trust.clone()));
         let mut kept = KeptStates::default();
         kept.push(stable.header.height, stable.hash, stable.state.clone(), 0);
@@ -164,6 +169,7 @@ impl<S: KvStore> Ledger<S> {
             trust,
             digest,
             streams,
+            subjects,
             contracts,
             stable,
             layers,
@@ -260,7 +266,7 @@ impl<S: KvStore> Ledger<S> {
             (parent.hash, parent.history.clone(), parent.state.clone());
         let history_root = history.root();
 
-        let split = Split::new(requests);
+        let split = Split::new(requests, |client| refusal(&self.subjects, &state, client));
         let (mut writes, mut contract_writes) = (Writes::default(), Writes::default());
         let block = BlockContext {
             height,
@@ -270,7 +276,10 @@ impl<S: KvStore> Ledger<S> {
         let layers = self.layers.iter().map(|layer| &layer.writes);
         let view = View::new(&self.store, layers.clone());
         let bytes: Vec<_> = split.own.iter().map(|(_, bytes)| *bytes).collect();
-        let own = self
+        let Done {
+            receipts: own,
+            roles,
+        } = self
             .streams
             .execute(block, &bytes, &view, &mut state, &mut writes)?;
         // Contracts see what the block's records did.
@@ -292,6 +301,7 @@ impl<S: KvStore> Ledger<S> {
         )?;
         drop(view);
         writes.append(contract_writes);
+        roles.apply(&mut state, &mut writes);
         let receipts = split.receipts(own, ran.receipts, ran.leaves);
 
         let header = Header {
@@ -500,6 +510,16 @@ impl<S: KvStore> Ledger<S> {
         let header = Header::decode(&entry.header).map_err(|_| damaged(BLOCKS))?;
         Ok(Some((header, entry)))
     }
+}
+
+/// Why a member may not carry transactions, in the state before the block.
+pub(crate) fn refusal(subjects: &[Subject], state: &State, member: NodeId) -> Option<Rejection> {
+    let Some(subject) = subjects.get(member.index()).copied() else {
+        return Some(Rejection::NotAMember { member });
+    };
+    let role = Roles::GATEWAY;
+    let lacks = !roles_of(state, subject).has(role);
+    lacks.then_some(Rejection::NotAllowed { subject, role })
 }
 
 pub(crate) fn damaged(table: &str) -> StoreError {

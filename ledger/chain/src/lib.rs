@@ -26,6 +26,7 @@ mod deliveries;
 mod epochs;
 mod first_block;
 mod genesis;
+mod genesis_roles;
 mod kept;
 mod ledger;
 mod moment;
@@ -33,6 +34,7 @@ mod prove;
 mod query;
 mod recall;
 mod replay;
+mod roles;
 mod tables;
 
 pub use attestations::{Attestations, MAX_KEPT, Refused};
@@ -47,13 +49,15 @@ pub use epochs::MAX_PROPOSALS;
 pub use genesis::{
     AccountAddress, ContractRules, Genesis, GenesisError, Member, OptionValue, Ordering, Seat,
 };
+pub use genesis_roles::{RoleList, RoleRules};
 pub use kept::{MAX_CHANGES, MAX_STATES};
 pub use ledger::{Head, Ledger, OpenError};
 pub use moment::Moment;
 pub use prove::{HistoryNodes, Proved};
 pub use query::{
-    Answer, BlockSummary, DeviceRef, DeviceSummary, EpochSummary, HeadSummary, MAX_PAGE,
-    ProposalSummary, ProtocolSummary, Query, RecordedReading, StreamSummary,
+    Answer, BlockSummary, DeviceRef, DeviceSummary, EpochSummary, HeadSummary, MAX_MOTIONS,
+    MAX_PAGE, MotionSummary, ProposalSummary, ProtocolSummary, Query, RecordedReading,
+    RolesSummary, StreamSummary, SubjectSummary,
 };
 pub use recall::Recalled;
 pub use tables::tables;

@@ -8,6 +8,7 @@ use hedgerow_base::{Digest, Height};
 use hedgerow_evm::{Block, Contracts, MAX_TRANSACTION, Outcome, Untraced};
 use hedgerow_kv::{KvRead, KvStore, StoreError};
 use hedgerow_proofs::Header;
+use hedgerow_records::Subject;
 use hedgerow_state::{Account, EMPTY_CODE_HASH, State, View};
 use hedgerow_wire::{Blob, List, Text, decode};
 
@@ -32,6 +33,8 @@ pub struct Moment {
     pub(crate) state: Option<(Header, State)>,
     /// The state before that block, where the question needs that, too.
     pub(crate) before: Option<State>,
+    /// The members, in the order of their identifiers; where the question needs them.
+    pub(crate) subjects: Vec<Subject>,
     pub(crate) contracts: Contracts,
 }
 
@@ -68,6 +71,7 @@ impl<S: KvStore> crate::Ledger<S> {
         };
         let before = before.and_then(|height| self.kept.at(Height(height)));
         Ok(Moment {
+            subjects: before.map_or_else(Vec::new, |_| self.subjects.clone()),
             before: before.map(|kept| kept.state.clone()),
             stable: self.head().stable,
             state,
@@ -215,7 +219,7 @@ impl Moment {
             let bytes = store.get(BATCHES, &key(header.slot.0))?;
             let bytes = bytes.ok_or_else(|| damaged(BATCHES))?;
             let batch: Batch = decode(&bytes, bytes.len()).map_err(|_| damaged(BATCHES))?;
-            let split = Split::new(&batch.requests);
+            let split = Split::new(&batch.requests, |_| None);
             let mut size = 0;
             for (position, receipt) in (0..).zip(receipts) {
                 let bytes = split.transactions.get(receipt.index as usize);

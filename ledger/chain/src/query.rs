@@ -3,7 +3,8 @@ use hedgerow_base::{Digest, Height, NodeSet, Slot};
 use hedgerow_evm::MAX_TRANSACTION;
 use hedgerow_proofs::MAX_PROOF;
 use hedgerow_records::{
-    Description, DeviceId, DevicePublicKey, Name, ProtocolName, Reading, StreamId, StreamName,
+    Description, DeviceId, DevicePublicKey, Motion, Name, ProtocolName, Reading, Roles, StreamId,
+    StreamName, Subject,
 };
 use hedgerow_wire::{Blob, DecodeError, List, Text, decode, encode};
 
@@ -73,6 +74,13 @@ pub enum Query {
     Protocol,
     /// Something about contracts, accounts or Ethereum's transactions. [`Answer::Contracts`].
     Contracts(ContractQuery),
+    /// Who has roles, in the order of their addresses, and what is moved. [`Answer::Roles`].
+    Roles {
+        /// Only those after this one.
+        after: Option<Subject>,
+        /// How many at most; never more than [`MAX_PAGE`].
+        limit: u32,
+    },
 }
 
 impl Query {
@@ -232,6 +240,42 @@ pub struct ProtocolSummary {
     pub needed: u32,
 }
 
+/// Who has roles, and what is moved.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct RolesSummary {
+    /// Those who have roles of their own.
+    pub subjects: List<SubjectSummary, MAX_PAGE>,
+    /// The motions that are open, all of them.
+    pub motions: List<MotionSummary, MAX_MOTIONS>,
+    /// How many validators' votes decide.
+    pub needed: u32,
+}
+
+/// Somebody who has roles.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct SubjectSummary {
+    /// Who.
+    pub subject: Subject,
+    /// Its own roles.
+    pub roles: Roles,
+}
+
+/// A motion that is open.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct MotionSummary {
+    /// Its identifier.
+    pub id: Digest,
+    /// What is moved.
+    pub motion: Motion,
+    /// The roles that the subject has.
+    pub now: Roles,
+    /// The validators that are for it.
+    pub voters: NodeSet,
+}
+
+/// How many motions can be open at a time.
+pub const MAX_MOTIONS: usize = crate::MAX_OPEN_VOTES * NodeSet::CAPACITY as usize;
+
 /// What the ledger says to a [`Query`].
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub enum Answer {
@@ -266,6 +310,8 @@ pub enum Answer {
     Protocol(ProtocolSummary),
     /// To [`Query::Contracts`].
     Contracts(ContractAnswer),
+    /// To [`Query::Roles`].
+    Roles(RolesSummary),
 }
 
 impl Answer {

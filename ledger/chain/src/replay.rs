@@ -2,7 +2,7 @@
 //!
 //! Only states after blocks are kept, and tables are newer than a block of some time ago. So the state after the block
 //! before is taken, and what the block's own transactions set is copied into it from the state after the block: contracts
-//! change none of that. Then the block's contracts run again, up to the transaction. What that gives is compared with the
+//! change none of that. Roles stay as they were before the block: votes on them count after it. Then the block's contracts run again, up to the transaction. What that gives is compared with the
 //! receipts that are kept: there is an exact trace, or none.
 
 use std::collections::BTreeSet;
@@ -21,9 +21,9 @@ use hedgerow_wire::{Blob, decode};
 use crate::{
     Batch, ContractAnswer, ContractReceipt,
     batch::Split,
-    contracts::Earlier,
+    contracts::{Earlier, check_roles},
     deliveries::deliveries,
-    ledger::{damaged, key},
+    ledger::{damaged, key, refusal},
     moment::{Moment, forgotten, receipts, unknown, words},
     tables::{BATCHES, RECEIPTS},
 };
@@ -54,7 +54,9 @@ impl Moment {
         let bytes = store.get(BATCHES, &key(header.slot.0))?;
         let bytes = bytes.ok_or_else(|| damaged(BATCHES))?;
         let batch: Batch = decode(&bytes, bytes.len()).map_err(|_| damaged(BATCHES))?;
-        let split = Split::new(&batch.requests);
+        let split = Split::new(&batch.requests, |client| {
+            refusal(&self.subjects, before, client)
+        });
         let bytes = store.get(RECEIPTS, &key(header.height.0))?;
         let bytes = bytes.ok_or_else(|| damaged(RECEIPTS))?;
         let of_requests: Vec<Receipts> =
@@ -75,6 +77,7 @@ impl Moment {
         for (index, bytes) in &split.ethereums {
             if *index <= wanted.index
                 && let Ok(transaction) = Transaction::admit(bytes, chain)
+                && check_roles(&state, &transaction).is_ok()
             {
                 admitted.push((*index, transaction));
             }
@@ -260,7 +263,7 @@ mod tests {
             let header = ledger.header(Height(height)).unwrap().unwrap();
             let bytes = ledger.store().get(BATCHES, &key(header.slot.0)).unwrap();
             let batch: Batch = decode(&bytes.unwrap(), usize::MAX).unwrap();
-            let split = Split::new(&batch.requests);
+            let split = Split::new(&batch.requests, |_| None);
             let bytes = ledger.store().get(RECEIPTS, &key(height)).unwrap();
             let receipts: Vec<Receipts> = decode(&bytes.unwrap(), usize::MAX).unwrap();
             let own = split.own_receipts(&receipts);

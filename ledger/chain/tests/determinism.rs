@@ -360,8 +360,8 @@ fn golden_headers() {
     assert_eq!(
         [genesis_hash, ledger.head().hash.to_hex()],
         [
-            "2418911add088a0c8ec33e7d0ae8ebad79203b763af0c2d40448a1365650861b",
-            "b5f6e1dd5a10b380c43ca51043a8cac3f8f03b8971fa2bb5f9ee195be8f9cebe"
+            "59ff72cf34cb33c4ed2a954fa1c8d5ff28a1934b40c9b81a361d4c643ec3455f",
+            "d8f1e6482d2c0ef3400442464326494ac9ce6cf1754ce026effad23b4213e4f8"
         ]
     );
 }

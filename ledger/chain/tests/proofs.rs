@@ -419,6 +419,6 @@ fn golden_proof() {
     let digest = hedgerow_records::Transaction::digest(&example().0);
     assert_eq!(
         digest.to_hex(),
-        "91516219389ba2e0c0aba8e4c319c753f993d41a60fb100a1e433232fa8d6e34"
+        "e177b4fd60f2811f2b6a470f6bccfa8ab0e19c155e4ebf1154a45b968f9c6510"
     );
 }

@@ -375,7 +375,7 @@ fn a_block_that_is_rolled_back_and_executed_again_is_the_same() {
         let time = hedgerow_base::Time::from_millis(1_800_000_000_000);
         let done = scene
             .ledger
-            .execute(slot, time, &requests(&[operation.clone()]));
+            .execute(slot, time, &requests(std::slice::from_ref(&operation)));
         done.unwrap().unwrap()
     };
     scene.ledger.rollback(stable);

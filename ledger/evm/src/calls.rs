@@ -17,7 +17,7 @@ use crate::{
     Ancestors, Block, Contracts, MAX_GAS, Outcome, Overrides, Refusal, Rules,
     contracts::{Evm, invalid, machine, outcome, surroundings},
     database::StateDatabase,
-    streams::Precompiles,
+    native::Precompiles,
 };
 
 /// What is asked of a contract without a transaction.

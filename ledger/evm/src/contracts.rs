@@ -22,7 +22,8 @@ use crate::{
     Ancestors, Call, Delivery, Refusal, Transaction,
     code::Codes,
     database::{Failed, StateDatabase},
-    streams::{Precompiles, deliver},
+    native::Precompiles,
+    streams::deliver,
 };
 
 /// The rules of Ethereum's that hold: the newest ones that revm calls stable.

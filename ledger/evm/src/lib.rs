@@ -14,7 +14,7 @@
 //! - **No blobs** (EIP-4844), no transaction without a chain id (before EIP-155): it would hold on every network.
 //! - **Contracts see streams.** At [`STREAMS_ADDRESS`] the ledger itself answers,
 //!   by the interface in `contracts/src/streams/IStreams.sol`; who has subscribed to a stream is called in the block of
-//!   each record ([`Delivery`]).
+//!   each record ([`Delivery`]). At [`ROLES_ADDRESS`] it says who may do what (`contracts/src/roles/IRoles.sol`).
 //! - PREVRANDAO gives the root of all headers before the block. It is no randomness: whoever orders knows it before.
 #![cfg_attr(
     not(test),
@@ -30,9 +30,11 @@ mod calls;
 mod code;
 mod contracts;
 mod database;
+mod native;
 mod overrides;
 mod refusal;
 mod replay;
+mod roles;
 mod streams;
 mod trace;
 mod transaction;
@@ -41,7 +43,7 @@ pub use calls::{Call, Touched};
 pub use code::{NATIVE_CODE, TABLES, code, put_code};
 pub use contracts::{Block, Contracts, Executed, MAX_GAS, Outcome, Rules, SPEC, Work, check};
 pub use database::Ancestors;
-pub use hedgerow_proofs::layout::STREAMS_ADDRESS;
+pub use hedgerow_proofs::layout::{ROLES_ADDRESS, STREAMS_ADDRESS};
 pub use overrides::{AccountOverride, BlockOverrides, Overrides};
 pub use refusal::Refusal;
 pub use replay::{Part, Replayed};

@@ -1,3 +1,5 @@
+use alloy_primitives::Address;
+use hedgerow_records::Roles;
 use revm::context::result::InvalidTransaction;
 
 /// Why a transaction is not executed: it changes nothing, and takes no gas. The texts begin as those of Ethereum's other
@@ -92,6 +94,16 @@ pub enum Refusal {
     /// Code to create a contract with that is too long (EIP-3860).
     #[error("max initcode size exceeded")]
     InitCodeTooLarge,
+    /// Who sends it lacks the role for it.
+    #[error(
+        "not allowed: {sender} lacks the role `{role}`, which this network's validators give by their votes"
+    )]
+    NotAllowed {
+        /// Who sends it.
+        sender: Address,
+        /// The role that is needed.
+        role: Roles,
+    },
     /// Anything else that Ethereum's rules exclude.
     #[error("invalid transaction: {0}")]
     Invalid(String),

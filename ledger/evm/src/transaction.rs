@@ -6,6 +6,7 @@ use alloy_eips::{
     eip7702::{RecoveredAuthority, RecoveredAuthorization, SignedAuthorization},
 };
 use alloy_primitives::{Address, B256, B512, Signature, keccak256};
+use hedgerow_records::Roles;
 use revm::{context::TxEnv, precompile::secp256k1::ecrecover};
 
 use crate::Refusal;
@@ -79,6 +80,12 @@ impl Transaction {
     #[must_use]
     pub const fn envelope(&self) -> &TxEnvelope {
         &self.envelope
+    }
+
+    /// The roles that its sender needs.
+    pub fn roles(&self) -> impl Iterator<Item = Roles> + use<> {
+        let deploys = self.envelope.kind().is_create();
+        core::iter::once(Roles::CALL).chain(deploys.then_some(Roles::DEPLOY))
     }
 
     /// As revm takes it, where gas has that price: whoever offers more pays no more.

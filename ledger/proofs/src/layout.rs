@@ -34,14 +34,47 @@
 //! - `base` is the slot in which the epoch was decided, `height` and `time` (milliseconds) are those of its block;
 //! - `voters` has a bit for each validator, the lowest for validator 0.
 
+//!
+//! And where the account of the roles keeps what:
+//!
+//! ```solidity
+//! contract Roles {
+//!     struct Subject { uint16 roles; uint64 round; }
+//!     struct Motion { address subject; uint16 roles; uint128 voters; }   // in two slots
+//!     mapping(address => Subject) subjects;   // slot 0; the zero address is everyone
+//!     Motion[] motions;                       // slot 1; those that are open
+//! }
+//! ```
+//!
+//! - `round` counts the motions about the subject that have been decided; an open one is of the present round.
+
 use alloy_primitives::{Address, U256, address, keccak256};
-use hedgerow_records::{DeviceId, Name, StreamId};
+use hedgerow_records::{DeviceId, Name, StreamId, Subject};
 
 /// The account of the streams ("HG").
 pub const STREAMS_ADDRESS: Address = address!("0000000000000000000000000000000000004847");
 
 /// The account of the order ("HO").
 pub const ORDER_ADDRESS: Address = address!("000000000000000000000000000000000000484F");
+
+/// The account of the roles ("HR").
+pub const ROLES_ADDRESS: Address = address!("0000000000000000000000000000000000004852");
+
+/// The slot with the number of open motions.
+pub const MOTIONS_SLOT: U256 = U256::ONE;
+
+/// The slot of a subject's roles and round: `round << 16 | roles`.
+#[must_use]
+pub fn subject_slot(subject: Subject) -> U256 {
+    let word = Address::from(subject.0).into_word();
+    entry(word.0, 0)
+}
+
+/// The slot of the subject and the roles of the open motion at `index`; the next one has its voters.
+#[must_use]
+pub fn motion_slot(index: u64) -> U256 {
+    element(MOTIONS_SLOT, index)
+}
 
 /// The slot with the number of epochs after the genesis' one: the number of the newest.
 pub const EPOCHS_SLOT: U256 = U256::ZERO;

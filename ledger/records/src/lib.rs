@@ -2,7 +2,7 @@
 //!
 //! What devices and members say to the ledger, and what it answers. A device signs a [`Record`] (readings for one of
 //! its streams); a member signs a [`Registration`] of a device; a validator signs a [`Vote`] for another ordering
-//! protocol; each is a [`Transaction`]; a gateway bundles transactions into a [`Bundle`], the request of the ordering
+//! protocol, or a [`RoleVote`] on who may do what; each is a [`Transaction`]; a gateway bundles transactions into a [`Bundle`], the request of the ordering
 //! protocol; for each transaction the ledger gives a [`Receipt`].
 //!
 //! Everything is [Borsh](https://borsh.io): little-endian integers of fixed width, `u32` counts before texts, byte
@@ -25,6 +25,8 @@ mod name;
 mod receipt;
 mod record;
 mod registration;
+mod role_vote;
+mod roles;
 mod transaction;
 mod verify;
 mod vote;
@@ -38,8 +40,10 @@ pub use record::{
     ContentType, MAX_PAYLOAD, MAX_READINGS, Payload, RECORD_DOMAIN, Reading, Record, SignedRecord,
 };
 pub use registration::{Description, REGISTRATION_DOMAIN, Registration, SignedRegistration};
+pub use role_vote::{Motion, ROLE_VOTE_DOMAIN, RoleVote, SignedRoleVote};
+pub use roles::{BadRoles, BadSubject, Roles, Subject};
 pub use transaction::{Bundle, MAX_BUNDLE, MAX_TRANSACTION, MAX_TRANSACTIONS, Transaction};
 pub use vote::{BadProtocolName, ProtocolName, SignedVote, VOTE_DOMAIN, Vote, proposal_id};
 
-/// The version of [`Record`], [`Registration`] and [`Vote`] that this crate writes and reads.
+/// The version of [`Record`], [`Registration`], [`Vote`] and [`RoleVote`] that this crate writes and reads.
 pub const VERSION: u8 = 1;

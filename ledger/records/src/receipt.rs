@@ -2,7 +2,7 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use hedgerow_base::{Digest, Height, NodeId};
 use hedgerow_wire::{DecodeError, List, Text, decode, encode};
 
-use crate::{Algorithm, DeviceId, MAX_TRANSACTIONS, Name, ProtocolName, StreamId};
+use crate::{Algorithm, DeviceId, MAX_TRANSACTIONS, Name, ProtocolName, Roles, StreamId, Subject};
 
 /// How many bytes the reason may have for which a transaction is not executed.
 pub const MAX_REASON: usize = 192;
@@ -55,6 +55,19 @@ pub enum Receipt {
         success: bool,
         /// How much gas it took.
         gas_used: u64,
+    },
+    /// The validator's vote on roles counts, or is taken back.
+    RoleVoted {
+        /// The motion: [`Motion::id`](crate::Motion::id).
+        motion: Digest,
+        /// The block that executed the vote.
+        height: Height,
+        /// How many validators are for the motion by now.
+        votes: u32,
+        /// How many are needed.
+        needed: u32,
+        /// Whether this vote decided it: it holds from the next block on.
+        decided: bool,
     },
 }
 
@@ -186,6 +199,48 @@ pub enum Rejection {
     /// One of Ethereum's transactions that can't be executed, in the words that Ethereum's tools know.
     #[error("{0}")]
     NotExecutable(Text<MAX_REASON>),
+    /// Who wants this lacks the role for it.
+    #[error(
+        "{subject} may not do this: it lacks the role `{role}`, which the validators give by their votes"
+    )]
+    NotAllowed {
+        /// Who.
+        subject: Subject,
+        /// The role that is needed.
+        role: Roles,
+    },
+    /// The vote is of a round that is over, or has not begun.
+    #[error(
+        "the vote is of round {found} about its subject, this is round {current}: it counts in its own round only"
+    )]
+    WrongRound {
+        /// The round in the vote.
+        found: u64,
+        /// The present round.
+        current: u64,
+    },
+    /// The subject has exactly these roles.
+    #[error("{subject} has exactly these roles already: {roles}")]
+    HasTheseRoles {
+        /// The subject.
+        subject: Subject,
+        /// Its roles.
+        roles: Roles,
+    },
+    /// Who validates is the genesis' to say.
+    #[error("the role `validate` can neither be given nor taken: the genesis' validators stay")]
+    ValidatorsStay,
+    /// The validator has voted for as many open motions as it may.
+    #[error(
+        "the validator is for {max} open motions: it must take a vote back before it may be for another one"
+    )]
+    TooManyMotions {
+        /// How many are allowed.
+        max: u32,
+    },
+    /// The vote to be taken back was not cast.
+    #[error("the validator is not for this motion, so there is no vote to be taken back")]
+    NotVoted,
 }
 
 /// The receipts of a bundle's transactions, in their order. It is the reply to the bundle's request. A request that is

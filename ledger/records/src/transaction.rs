@@ -5,7 +5,7 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use hedgerow_base::Digest;
 use hedgerow_wire::{Blob, DecodeError, List, decode, encode};
 
-use crate::{SignedRecord, SignedRegistration, SignedVote};
+use crate::{SignedRecord, SignedRegistration, SignedRoleVote, SignedVote};
 
 /// How many bytes a transaction may have when encoded: 1 MiB.
 pub const MAX_TRANSACTION: usize = 1 << 20;
@@ -30,6 +30,8 @@ pub enum Transaction {
     Record(SignedRecord) = Self::RECORD,
     /// Count a validator's vote for another ordering protocol. First byte 0x72.
     Vote(SignedVote) = 0x72,
+    /// Count a validator's vote on somebody's roles. First byte 0x73.
+    RoleVote(SignedRoleVote) = 0x73,
 }
 
 impl Transaction {
@@ -41,6 +43,12 @@ impl Transaction {
     #[must_use]
     pub const fn is_ethereums(bytes: &[u8]) -> bool {
         matches!(bytes, [0x01..=0x04 | 0xc0..=0xff, ..])
+    }
+
+    /// Whether bytes are to be taken for a validator's vote, of whichever kind.
+    #[must_use]
+    pub const fn is_vote(bytes: &[u8]) -> bool {
+        matches!(bytes, [0x72 | 0x73, ..])
     }
 
     /// The transaction that `bytes`, all of them, encode; no signature is verified.

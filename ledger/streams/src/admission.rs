@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use alloy_primitives::keccak256;
-use hedgerow_base::Digest;
-use hedgerow_crypto::{Signature, SignatureCheck, verify_each};
+use hedgerow_base::{Digest, NodeId};
+use hedgerow_crypto::{Signature, SignatureCheck, VerifyingKey, verify_each};
 use hedgerow_records::{
-    DeviceId, DevicePublicKey, Record, Registration, Rejection, SignedRecord, SignedRegistration,
-    SignedVote, Transaction, VERSION, Vote,
+    DeviceId, DevicePublicKey, Record, Registration, Rejection, RoleVote, SignedRecord,
+    SignedRegistration, SignedRoleVote, SignedVote, Subject, Transaction, VERSION, Vote,
 };
 
 use crate::Network;
@@ -16,6 +16,8 @@ use crate::Network;
 pub(crate) enum Admitted {
     Register {
         registration: Registration,
+        /// Whose signature it is.
+        member: Subject,
         /// keccak256 of the registration's encoding.
         digest: Digest,
         signature_is_valid: bool,
@@ -30,6 +32,10 @@ pub(crate) enum Admitted {
     },
     Vote {
         vote: Vote,
+        signature_is_valid: bool,
+    },
+    RoleVote {
+        vote: RoleVote,
         signature_is_valid: bool,
     },
 }
@@ -103,6 +109,9 @@ pub(crate) fn admit<E>(
                 }
                 | Admitted::Vote {
                     signature_is_valid, ..
+                }
+                | Admitted::RoleVote {
+                    signature_is_valid, ..
                 },
                 _,
             ))) => *signature_is_valid = valid,
@@ -126,6 +135,7 @@ impl Network {
         match Transaction::from_bytes(bytes).map_err(|_| Rejection::Malformed)? {
             Transaction::Register(signed) => self.parse_registration(&signed),
             Transaction::Vote(signed) => self.parse_vote(&signed),
+            Transaction::RoleVote(signed) => self.parse_role_vote(&signed),
             Transaction::Record(signed) => {
                 let record = signed.record().map_err(|_| Rejection::Malformed)?;
                 self.check_target(record.version, record.network)?;
@@ -168,6 +178,7 @@ impl Network {
         Ok((
             Admitted::Register {
                 registration,
+                member: Subject::of_member(&member),
                 digest,
                 signature_is_valid: false,
             },
@@ -180,16 +191,7 @@ impl Network {
         signed: &SignedVote,
     ) -> Result<(Admitted, Option<SignatureCheck>), Rejection> {
         let vote = signed.vote().map_err(|_| Rejection::Malformed)?;
-        check_version(vote.version)?;
-        if vote.genesis != self.genesis {
-            return Err(Rejection::WrongGenesis {
-                found: vote.genesis,
-            });
-        }
-        let member = vote.validator;
-        let is_validator = self.validators.contains(member);
-        let key = self.members.get(member.index()).filter(|_| is_validator);
-        let key = *key.ok_or(Rejection::NotAValidator { member })?;
+        let key = self.voter(vote.version, vote.genesis, vote.validator)?;
         let message = SignedVote::message(&signed.body);
         let check = SignatureCheck::new(key, &message, Signature(signed.signature));
         Ok((
@@ -199,6 +201,39 @@ impl Network {
             },
             Some(check),
         ))
+    }
+
+    fn parse_role_vote(
+        &self,
+        signed: &SignedRoleVote,
+    ) -> Result<(Admitted, Option<SignatureCheck>), Rejection> {
+        let vote = signed.vote().map_err(|_| Rejection::Malformed)?;
+        let key = self.voter(vote.version, vote.genesis, vote.validator)?;
+        let message = SignedRoleVote::message(&signed.body);
+        let check = SignatureCheck::new(key, &message, Signature(signed.signature));
+        Ok((
+            Admitted::RoleVote {
+                vote,
+                signature_is_valid: false,
+            },
+            Some(check),
+        ))
+    }
+
+    /// The key of the validator that casts a vote in this network.
+    fn voter(
+        &self,
+        version: u8,
+        genesis: Digest,
+        member: NodeId,
+    ) -> Result<VerifyingKey, Rejection> {
+        check_version(version)?;
+        if genesis != self.genesis {
+            return Err(Rejection::WrongGenesis { found: genesis });
+        }
+        let is_validator = self.validators.contains(member);
+        let key = self.members.get(member.index()).filter(|_| is_validator);
+        key.copied().ok_or(Rejection::NotAValidator { member })
     }
 
     fn check_target(&self, version: u8, network: u64) -> Result<(), Rejection> {

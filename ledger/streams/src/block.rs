@@ -7,7 +7,8 @@ use hedgerow_kv::{KvRead, StoreError};
 use hedgerow_merkle::leaf_hash;
 use hedgerow_proofs::layout::{self, STREAMS_ADDRESS};
 use hedgerow_records::{
-    DeviceId, Name, Reading, Receipt, Record, Registration, Rejection, StreamId, StreamName, Vote,
+    DeviceId, Name, Reading, Receipt, Record, Registration, Rejection, RoleVote, Roles, StreamId,
+    StreamName, Vote,
 };
 use hedgerow_state::{State, View, Writes};
 use hedgerow_wire::encode_into;
@@ -16,6 +17,7 @@ use crate::{
     Counters, Device, Epoch, MAX_GAPS, Stream,
     admission::{Admitted, admit},
     epochs::Ballot,
+    motions::{Assembly, RoleChanges, roles_of},
     nodes::NewNodes,
     read,
     run::{Run, run_at, runs},
@@ -49,6 +51,17 @@ pub struct Network {
     pub members: Vec<VerifyingKey>,
     /// How the order begins.
     pub first_epoch: Epoch,
+    /// How many validators decide on roles.
+    pub role_votes: u32,
+}
+
+/// What a block's transactions did.
+#[derive(Debug)]
+pub struct Done {
+    /// Each one's receipt, in their order.
+    pub receipts: Vec<Receipt>,
+    /// What is to be applied when the block ends.
+    pub roles: RoleChanges,
 }
 
 /// Executes transactions. What it remembers between blocks is a cache: forgetting it changes no result.
@@ -83,8 +96,10 @@ struct Execution<'a, S: ?Sized> {
     touched: BTreeMap<StreamId, Touched>,
     /// The run that was read last: a device that repeats itself repeats neighbours.
     run: Option<(StreamId, Run)>,
-    /// Loaded with the block's first vote.
+    /// Loaded with the block's first vote on the order.
     ballot: Option<Ballot>,
+    /// Loaded with the block's first vote on roles.
+    assembly: Option<Assembly>,
     scratch: Vec<u8>,
 }
 
@@ -117,7 +132,7 @@ impl Streams {
         view: &View<'_, S>,
         state: &mut State,
         writes: &mut Writes,
-    ) -> Result<Vec<Receipt>, StoreError> {
+    ) -> Result<Done, StoreError> {
         if self.devices.len() + self.streams.len() > CACHED {
             self.forget();
         }
@@ -138,6 +153,7 @@ impl Streams {
             touched: BTreeMap::new(),
             run: None,
             ballot: None,
+            assembly: None,
             scratch: Vec::new(),
         };
         let mut receipts = Vec::with_capacity(admitted.len());
@@ -148,10 +164,12 @@ impl Streams {
             };
             receipts.push(outcome.unwrap_or_else(|reason| Receipt::Rejected { reason }));
         }
+        let assembly = execution.assembly.take();
+        let roles = assembly.map(Assembly::close).unwrap_or_default();
         if execution.counters != counters {
             execution.finish();
         }
-        Ok(receipts)
+        Ok(Done { receipts, roles })
     }
 
     fn device<S: KvRead + ?Sized>(
@@ -183,13 +201,27 @@ impl<S: KvRead + ?Sized> Execution<'_, S> {
             | Admitted::Vote {
                 signature_is_valid: false,
                 ..
+            }
+            | Admitted::RoleVote {
+                signature_is_valid: false,
+                ..
             } => Ok(Err(Rejection::BadSignature)),
             Admitted::Vote { vote, .. } => self.vote(&vote),
+            Admitted::RoleVote { vote, .. } => Ok(self.role_vote(&vote)),
             Admitted::Register {
                 registration,
+                member,
                 digest,
                 ..
-            } => self.register(registration, digest),
+            } => {
+                if !roles_of(self.state, member).has(Roles::REGISTER) {
+                    return Ok(Err(Rejection::NotAllowed {
+                        subject: member,
+                        role: Roles::REGISTER,
+                    }));
+                }
+                self.register(registration, digest)
+            }
             Admitted::Record {
                 record,
                 signed,
@@ -272,6 +304,20 @@ impl<S: KvRead + ?Sized> Execution<'_, S> {
         let outcome = ballot.cast(vote, self.block, network.validators, self.state);
         self.ballot = Some(ballot);
         Ok(outcome)
+    }
+
+    fn role_vote(&mut self, vote: &RoleVote) -> Result<Receipt, Rejection> {
+        let network = &self.cache.network;
+        let state = &*self.state;
+        let assembly = self.assembly.get_or_insert_with(|| Assembly::load(state));
+        let (votes, decided) = assembly.cast(vote, network.role_votes, state)?;
+        Ok(Receipt::RoleVoted {
+            motion: vote.motion.id(&network.genesis),
+            height: self.block.height,
+            votes,
+            needed: network.role_votes,
+            decided,
+        })
     }
 
     fn record(&mut self, record: Record, digest: Digest, device: &Device) -> Outcome {

@@ -257,7 +257,7 @@ fn protocol(word: U256) -> Result<ProtocolName, StoreError> {
         .ok_or_else(|| damaged(STORAGE))
 }
 
-fn voters_word(voters: NodeSet) -> U256 {
+pub(crate) fn voters_word(voters: NodeSet) -> U256 {
     let mut word = U256::ZERO;
     for voter in voters.iter() {
         word.set_bit(voter.index(), true);
@@ -265,7 +265,7 @@ fn voters_word(voters: NodeSet) -> U256 {
     word
 }
 
-fn voters(word: U256) -> NodeSet {
+pub(crate) fn voters(word: U256) -> NodeSet {
     let all = (0..NodeSet::CAPACITY).map(NodeId);
     all.filter(|node| word.bit(node.index())).collect()
 }

@@ -7,9 +7,18 @@ pub(crate) const STREAMS: Table = "streams";
 pub(crate) const STREAM_NAMES: Table = "stream_names";
 pub(crate) const RUNS: Table = "runs";
 pub(crate) const NODES: Table = "nodes";
+pub(crate) const ROLES: Table = "roles";
 
 /// The tables that this crate writes.
-pub const TABLES: [Table; 6] = [DEVICES, DEVICE_NAMES, STREAMS, STREAM_NAMES, RUNS, NODES];
+pub const TABLES: [Table; 7] = [
+    DEVICES,
+    DEVICE_NAMES,
+    STREAMS,
+    STREAM_NAMES,
+    RUNS,
+    NODES,
+    ROLES,
+];
 
 /// The key of what a stream has at a number.
 pub(crate) fn at(stream: StreamId, number: u64) -> Vec<u8> {

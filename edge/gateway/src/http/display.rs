@@ -1,13 +1,16 @@
 //! How things of the ledger look in JSON.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
+use hedgerow_base::NodeSet;
 use hedgerow_chain::{
-    BlockSummary, DeviceSummary, EpochSummary, ProtocolSummary, RecordedReading, StreamSummary,
+    BlockSummary, DeviceSummary, EpochSummary, ProtocolSummary, RecordedReading, RolesSummary,
+    StreamSummary,
 };
+use hedgerow_records::{Roles, Subject};
 use minicbor::{Decoder, data::Type};
 use serde_json::{Map, Number, Value, json};
 
-use crate::MemberStatus;
+use crate::{MemberStatus, roles::Standing};
 
 /// How deep a CBOR item may be nested to be shown as JSON; deeper ones are shown in base64.
 const DEPTH: usize = 32;
@@ -199,21 +202,13 @@ fn epoch(epoch: &EpochSummary) -> Value {
 
 /// The epochs and the open proposals; voters by their names among `members`.
 pub(super) fn protocol(protocol: &ProtocolSummary, members: &[MemberStatus]) -> Value {
-    let name = |id: u32| {
-        let member = members.iter().find(|member| member.id == id);
-        member.map_or_else(|| format!("node {id}"), |member| member.name.clone())
-    };
     let now = protocol.epochs.last();
     let proposals = protocol.proposals.iter().map(|open| {
-        let voters = open
-            .voters
-            .iter()
-            .map(|voter| json!({"id": voter.0, "name": name(voter.0)}));
         json!({
             "id": format!("0x{}", open.id),
             "protocol": open.protocol.as_str(),
             "epoch": now.map(|now| now.number),
-            "voters": voters.collect::<Vec<_>>(),
+            "voters": voters(open.voters, members),
             "needed": protocol.needed,
             "missing": protocol.needed.saturating_sub(open.voters.len() as u32),
         })
@@ -223,6 +218,58 @@ pub(super) fn protocol(protocol: &ProtocolSummary, members: &[MemberStatus]) -> 
         "epochs": protocol.epochs.iter().map(epoch).collect::<Vec<_>>(),
         "proposals": proposals.collect::<Vec<_>>(),
     })
+}
+
+/// Those who have roles, and the open motions; voters by their names among `members`.
+pub(super) fn roles(roles: &RolesSummary, limit: u32, members: &[MemberStatus]) -> Value {
+    let names = |roles: Roles| roles.names().collect::<Vec<_>>();
+    let subjects = roles
+        .subjects
+        .iter()
+        .map(|one| json!({"subject": one.subject.to_string(), "roles": names(one.roles)}));
+    let motions = roles.motions.iter().map(|open| {
+        json!({
+            "id": format!("0x{}", open.id),
+            "subject": open.motion.subject.to_string(),
+            "round": open.motion.round,
+            "roles": names(open.motion.roles),
+            "now": names(open.now),
+            "voters": voters(open.voters, members),
+            "needed": roles.needed,
+            "missing": roles.needed.saturating_sub(open.voters.len() as u32),
+        })
+    });
+    let last = roles.subjects.last();
+    let next = last.filter(|_| roles.subjects.len() >= limit as usize);
+    json!({
+        "subjects": subjects.collect::<Vec<_>>(),
+        "motions": motions.collect::<Vec<_>>(),
+        "needed": roles.needed,
+        "next": next.map(|last| last.subject.to_string()),
+    })
+}
+
+/// What somebody may do: by roles of its own, and because everyone may.
+pub(super) fn standing(subject: Subject, standing: &Standing) -> Value {
+    let names = |roles: Roles| roles.names().collect::<Vec<_>>();
+    json!({
+        "subject": subject.to_string(),
+        "roles": names(standing.own),
+        "may": names(standing.own.with(standing.everyones)),
+        "round": standing.round,
+    })
+}
+
+/// Who has voted, with the names that they have among `members`.
+fn voters(voters: NodeSet, members: &[MemberStatus]) -> Vec<Value> {
+    let name = |id: u32| {
+        let member = members.iter().find(|member| member.id == id);
+        member.map_or_else(|| format!("node {id}"), |member| member.name.clone())
+    };
+    voters
+        .iter()
+        .map(|voter| json!({"id": voter.0, "name": name(voter.0)}))
+        .collect()
 }
 
 #[cfg(test)]

@@ -8,11 +8,12 @@ use axum::{
 };
 use hedgerow_base::Height;
 use hedgerow_chain::{Answer, DeviceRef, MAX_PAGE, Query};
-use hedgerow_records::{Name, StreamName};
+use hedgerow_records::{BadSubject, Name, StreamName, Subject};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{HttpState, Problem, display};
+use crate::roles::standing;
 
 type JsonResult = Result<Json<Value>, Problem>;
 
@@ -260,6 +261,40 @@ pub(super) async fn protocol(State(state): State<HttpState>) -> JsonResult {
         }
         other => Err(refusal(other)),
     }
+}
+
+/// Who may do what, and what is moved.
+pub(super) async fn roles(
+    State(state): State<HttpState>,
+    parsed: Result<UrlQuery<Page>, QueryRejection>,
+) -> JsonResult {
+    let page = url(parsed)?;
+    let after = page.after.map(|after| after.parse::<Subject>());
+    let after = after.transpose();
+    let after = after.map_err(|error| Problem::bad_request(format!("after: {error}")))?;
+    let limit = limit(page.limit)?;
+    match state.network.query(Query::Roles { after, limit }).await? {
+        Answer::Roles(roles) => {
+            let members = state.network.status().members;
+            Ok(Json(display::roles(&roles, limit, &members)))
+        }
+        other => Err(refusal(other)),
+    }
+}
+
+/// What somebody may do.
+pub(super) async fn roles_of(
+    State(state): State<HttpState>,
+    Path(subject): Path<String>,
+) -> JsonResult {
+    let subject: Subject = subject
+        .parse()
+        .map_err(|error: BadSubject| Problem::bad_request(error.to_string()))?;
+    let Some(standing) = standing(&*state.network, subject).await? else {
+        let detail = "the block's state is not kept any more: ask again".to_owned();
+        return Err(Problem::not_found(detail));
+    };
+    Ok(Json(display::standing(subject, &standing)))
 }
 
 fn number(what: &str, text: &str) -> Result<u64, Problem> {

@@ -19,7 +19,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{Network, door::Door, mqtt::MqttHandle};
+use crate::{Network, RoleBook, door::Door, mqtt::MqttHandle};
 
 /// Gives the metrics in Prometheus' text format.
 pub type MetricsText = Arc<dyn Fn() -> String + Send + Sync>;
@@ -31,6 +31,7 @@ pub struct HttpState {
     /// None on a node that takes no records.
     pub(crate) door: Option<Door>,
     pub(crate) mqtt: Option<MqttHandle>,
+    pub(crate) roles: Arc<RoleBook>,
     pub(crate) metrics: Option<MetricsText>,
     pub(crate) started: Instant,
     pub(crate) request_timeout: Duration,
@@ -49,6 +50,7 @@ impl HttpState {
             network,
             door: None,
             mqtt: None,
+            roles: Arc::default(),
             metrics,
             started: Instant::now(),
             request_timeout: Duration::from_secs(u64::from(config.request_timeout_s)),

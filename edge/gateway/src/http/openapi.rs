@@ -1,6 +1,7 @@
 //! The description of the HTTP interface, OpenAPI 3.1. A test holds it against the router's table.
 
 use axum::Json;
+use hedgerow_records::Roles;
 use serde_json::{Map, Value, json};
 
 pub(super) async fn openapi() -> Json<Value> {
@@ -232,6 +233,10 @@ fn paths() -> Value {
             &[(200, json_answer("the block; the head has totals", "Block"))], &[BAD, MISSING, STALLED])),
         "/protocol": get(operation("getProtocol", "ledger", "Which protocol orders, since when, and what the validators vote for", vec![],
             &[(200, json_answer("the epochs of the order and the open proposals", "Protocol"))], &[STALLED])),
+        "/roles": get(operation("getRoles", "ledger", "Who may do what, and which motions to change it are open", page("subjects"),
+            &[(200, json_answer("a page of those who have roles, and all open motions", "Roles"))], &[BAD, STALLED])),
+        "/roles/{subject}": get(operation("getRolesOf", "ledger", "What somebody may do", vec![path_parameter("subject", "an address: an account's, a member's, or 0x and forty zeros for everyone", json!({"type": "string"}))],
+            &[(200, json_answer("its own roles, and what it may do because everyone may", "Standing"))], &[BAD, MISSING, STALLED])),
         "/status": get(operation("getStatus", "node", "How the node and the network do, as seen from here", vec![],
             &[(200, json_answer("the status", "Status"))], &[STALLED])),
         "/health": get(operation("getHealth", "node", "Whether records become final", vec![],
@@ -253,6 +258,7 @@ fn schemas() -> Value {
     let device = || json!({"type": "string", "pattern": "^0x[0-9a-f]{40}$"});
     let maybe = |kind: &str| json!({"type": [kind, "null"]});
     let list = |name: &str| json!({"type": "array", "items": schema(name)});
+    let roles = || json!({"type": "array", "items": {"type": "string", "enum": Roles::from_bits(u16::MAX).names().collect::<Vec<_>>()}});
     json!({
         "Problem": object(&["type", "title", "status", "code", "detail"], json!({
             "type": text(), "title": text(), "status": unsigned(),
@@ -266,6 +272,8 @@ fn schemas() -> Value {
             "block": unsigned(), "position": unsigned(), "appended": unsigned(), "duplicates": unsigned(),
             "protocol": text(), "epoch": unsigned(), "proposal": hash(), "votes": unsigned(), "needed": unsigned(),
             "began": maybe("integer"),
+            "subject": device(), "round": unsigned(), "roles": roles(), "approves": {"type": "boolean"},
+            "motion": hash(), "decided": {"type": "boolean"},
             "reason": text(), "code": text(), "links": {"type": "object", "properties": {"status": text()}},
         })),
         "Reading": object(&["sequence", "time_ms", "content_type", "encoding", "payload", "position", "block", "block_time_ms", "record"], json!({
@@ -302,6 +310,18 @@ fn schemas() -> Value {
         })),
         "Protocol": object(&["epoch", "epochs", "proposals"], json!({
             "epoch": schema("Epoch"), "epochs": list("Epoch"), "proposals": list("Proposal"),
+        })),
+        "Standing": object(&["subject", "roles", "may", "round"], json!({
+            "subject": device(), "roles": roles(), "may": roles(), "round": unsigned(),
+        })),
+        "Motion": object(&["id", "subject", "round", "roles", "now", "voters", "needed", "missing"], json!({
+            "id": hash(), "subject": device(), "round": unsigned(), "roles": roles(), "now": roles(),
+            "voters": {"type": "array", "items": object(&["id", "name"], json!({"id": unsigned(), "name": text()}))},
+            "needed": unsigned(), "missing": unsigned(),
+        })),
+        "Roles": object(&["subjects", "motions", "needed", "next"], json!({
+            "subjects": {"type": "array", "items": object(&["subject", "roles"], json!({"subject": device(), "roles": roles()}))},
+            "motions": list("Motion"), "needed": unsigned(), "next": maybe("string"),
         })),
         "Status": object(&["version", "uptime_s", "healthy", "network"], json!({
             "version": text(), "uptime_s": unsigned(), "healthy": {"type": "boolean"}, "cause": maybe("string"),

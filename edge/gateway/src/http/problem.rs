@@ -65,7 +65,13 @@ impl Problem {
             | Rejection::EpochJustBegan { .. }
             | Rejection::OrdersAlready { .. }
             | Rejection::TooManyVotes { .. }
+            | Rejection::WrongRound { .. }
+            | Rejection::HasTheseRoles { .. }
+            | Rejection::ValidatorsStay
+            | Rejection::TooManyMotions { .. }
+            | Rejection::NotVoted
             | Rejection::NotExecutable(_) => StatusCode::CONFLICT,
+            Rejection::NotAllowed { .. } => StatusCode::FORBIDDEN,
         };
         Self::new(status, rejection_code(rejection), rejection.to_string())
     }

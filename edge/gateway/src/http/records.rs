@@ -8,7 +8,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use hedgerow_base::Digest;
-use hedgerow_records::{MAX_TRANSACTION, Receipt};
+use hedgerow_records::{MAX_TRANSACTION, Receipt, Rejection, Roles};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use tokio::time::timeout;
@@ -84,6 +84,13 @@ pub(super) async fn post_transaction(
     let wait = query(parsed)?.wait;
     let door = door(&state)?;
     let checked = door.check_transaction(whole(body).await?)?;
+    if let Some((subject, needed)) = checked.needs {
+        let network = &*state.network;
+        let role = state.roles.lacking(network, subject, needed).await;
+        if role != Roles::NONE {
+            return Err(Problem::rejected(&Rejection::NotAllowed { subject, role }));
+        }
+    }
     store(&state, door, &checked, wait).await
 }
 

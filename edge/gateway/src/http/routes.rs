@@ -37,6 +37,8 @@ routes! {
     get "/devices/{device}" => ledger::device,
     get "/blocks/{height}" => ledger::block,
     get "/protocol" => ledger::protocol,
+    get "/roles" => ledger::roles,
+    get "/roles/{subject}" => ledger::roles_of,
     get "/status" => node::status,
     get "/health" => node::health,
     get "/metrics" => node::metrics,

@@ -18,14 +18,18 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use hedgerow_base::{Height, NodeId, Slot, Time};
-use hedgerow_chain::{Answer, Attestations, Genesis, Ledger, Member, Query, Request};
-use hedgerow_crypto::SigningKey;
+use hedgerow_chain::{
+    AccountAddress, Answer, Attestations, Genesis, Ledger, Member, Query, Request, RoleList,
+};
+use hedgerow_crypto::{SigningKey, VerifyingKey};
 use hedgerow_gateway::{
     Gateway, GatewayConfig, MemberStatus, Network, NetworkStatus, QueryError, SubmitError,
 };
 use hedgerow_kv::MemoryStore;
 use hedgerow_proofs::{Attestation, TrustRoot};
-use hedgerow_records::{Algorithm, Bundle, DeviceId, Name, Receipt, Transaction, VERSION, Vote};
+use hedgerow_records::{
+    Algorithm, Bundle, DeviceId, Name, Receipt, Roles, Subject, Transaction, VERSION, Vote,
+};
 use hedgerow_signer::{DeviceKey, RecordBuilder, reading, register};
 use hedgerow_wire::{Blob, List};
 use tokio::sync::watch;
@@ -71,12 +75,22 @@ pub fn genesis() -> Genesis {
             options: Default::default(),
         },
         contracts: Default::default(),
+        roles: Default::default(),
     }
 }
 
 impl Fake {
     pub fn new() -> Arc<Self> {
         Self::of(genesis(), (0..5).map(key).collect())
+    }
+
+    /// As [`Fake::new`], where only the members have roles, and an account that may call.
+    pub fn closed(account: [u8; 20]) -> Arc<Self> {
+        let mut genesis = genesis();
+        genesis.roles.everyone = RoleList(Roles::NONE);
+        let accounts = &mut genesis.roles.accounts;
+        accounts.insert(AccountAddress(account), RoleList(Roles::CALL));
+        Self::of(genesis, (0..5).map(key).collect())
     }
 
     /// Of any network, given its members' keys.
@@ -242,11 +256,17 @@ impl Network for Fake {
             name: genesis.name.clone(),
             node: "gateway".into(),
             members: (0..)
-                .zip(&genesis.validators)
-                .map(|(id, validator)| MemberStatus {
+                .zip(genesis.validators.iter().chain(&genesis.gateways))
+                .map(|(id, member)| MemberStatus {
                     id,
-                    name: validator.name.clone(),
-                    role: "validator".into(),
+                    name: member.name.clone(),
+                    role: if (id as usize) < genesis.validators.len() {
+                        "validator"
+                    } else {
+                        "gateway"
+                    }
+                    .into(),
+                    subject: Subject::of_member(&VerifyingKey(member.key)).to_string(),
                     ..MemberStatus::default()
                 })
                 .collect(),

@@ -7,9 +7,11 @@ mod init;
 mod node;
 mod protocol;
 mod prove;
+mod role;
 mod sim;
 mod status;
 mod verify;
+mod voices;
 
 use std::process::ExitCode;
 
@@ -27,6 +29,7 @@ pub(crate) enum Command {
     Device(device::Device),
     Status(status::Status),
     Protocol(protocol::Protocol),
+    Role(role::Role),
     Get(get::Get),
     Prove(prove::Prove),
     Verify(verify::Verify),
@@ -46,6 +49,7 @@ impl Command {
             Self::Device(command) => command.run(output),
             Self::Status(command) => command.run(output),
             Self::Protocol(command) => command.run(output),
+            Self::Role(command) => command.run(output),
             Self::Get(command) => command.run(output),
             Self::Prove(command) => command.run(output),
             Self::Verify(command) => command.run(output),

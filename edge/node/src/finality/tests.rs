@@ -34,6 +34,7 @@ impl Network {
                 options: Default::default(),
             },
             contracts: Default::default(),
+            roles: Default::default(),
         };
         let mut ledger = Ledger::open(MemoryStore::new(), genesis).unwrap();
         let mut headers = vec![ledger.head().header];

@@ -9,7 +9,8 @@ use alloy_primitives::{Address, B256, U256};
 use bytes::Bytes;
 use hedgerow_chain::AccountSummary;
 use hedgerow_evm::{Refusal, Rules, Transaction};
-use hedgerow_records::{Receipt, Rejection};
+use hedgerow_gateway::RoleBook;
+use hedgerow_records::{Receipt, Rejection, Roles, Subject};
 use tokio::{
     sync::{Notify, Semaphore, broadcast, oneshot},
     task::JoinSet,
@@ -32,6 +33,7 @@ const NEWS: usize = 4_096;
 pub(crate) struct Forwarder {
     chain: Arc<Chain>,
     pool: Mutex<Pool>,
+    roles: RoleBook,
     work: Notify,
     under_way: Arc<Semaphore>,
     news: broadcast::Sender<Arc<Transaction>>,
@@ -42,6 +44,7 @@ impl Forwarder {
         Self {
             chain,
             pool: Mutex::new(Pool::new(limits)),
+            roles: RoleBook::default(),
             work: Notify::new(),
             under_way: Arc::new(Semaphore::new(UNDER_WAY)),
             news: broadcast::channel(NEWS).0,
@@ -76,6 +79,7 @@ impl Forwarder {
             beneficiary: Address::ZERO,
         };
         hedgerow_evm::check(&rules, &transaction)?;
+        self.check_roles(&transaction).await?;
         let known = self.pool().known(transaction.sender());
         let next = match known {
             Some(next) => next,
@@ -100,6 +104,19 @@ impl Forwarder {
         let _ = self.news.send(transaction);
         self.work.notify_one();
         Ok((hash, fate))
+    }
+
+    /// That the sender has the roles that a transaction needs, as far as the network says so now.
+    async fn check_roles(&self, transaction: &Transaction) -> Result<(), RpcError> {
+        let sender = transaction.sender();
+        let needed = transaction.roles().fold(Roles::NONE, Roles::with);
+        let network = &*self.chain.network;
+        let book = &self.roles;
+        let role = book.lacking(network, Subject(sender.0.0), needed).await;
+        if role != Roles::NONE {
+            return Err(Refusal::NotAllowed { sender, role }.into());
+        }
+        Ok(())
     }
 
     /// Has what can be ordered ordered, for ever.

@@ -33,12 +33,15 @@ impl World {
     }
 
     pub(crate) fn with(limits: RpcLimits) -> Self {
+        Self::of(Fake::new(), limits)
+    }
+
+    pub(crate) fn of(fake: Arc<Fake>, limits: RpcLimits) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .enable_all()
             .build()
             .unwrap();
-        let fake = Fake::new();
         let terms = Terms {
             chain: CHAIN,
             gas_price: 0,

@@ -26,7 +26,7 @@ use super::{
         IRecordReceiver::onRecordCall,
         IStreams::{BlockFull, Failed, Halted, Recorded as RecordedEvent, Unsubscribed},
     },
-    native::own_log,
+    calls::own_log,
     subscriptions::{Subscription, Subscriptions},
 };
 use crate::{

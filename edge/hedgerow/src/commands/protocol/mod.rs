@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::{
     client::{NodeArg, refusal},
+    commands::voices,
     data::show_time,
     output::{Output, table},
 };
@@ -133,9 +134,9 @@ fn show_proposals(proposals: &Value) -> String {
     let rows: Vec<_> = open
         .iter()
         .map(|open| {
-            let voters = vote::names(&open["voters"]);
+            let voters = voices::names(&open["voters"]);
             vec![
-                vote::short(open["id"].as_str().unwrap_or_default()).to_owned(),
+                voices::short(open["id"].as_str().unwrap_or_default()).to_owned(),
                 open["protocol"].as_str().unwrap_or("?").to_owned(),
                 format!("{} of {}", voters.len(), open["needed"]),
                 open["missing"].to_string(),

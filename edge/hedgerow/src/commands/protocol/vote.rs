@@ -1,31 +1,22 @@
 //! Votes for another ordering protocol.
 
-use std::{
-    path::{Path, PathBuf},
-    process::ExitCode,
-};
+use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use hedgerow_base::Digest;
-use hedgerow_chain::Genesis;
 use hedgerow_node::ordering::Consensus;
 use hedgerow_records::proposal_id;
 use serde_json::{Value, json};
 
 use crate::{
-    client::Client, commands::device::posted, devnet::validators_of_default, member::Voice,
+    client::Client,
+    commands::{
+        device::posted,
+        voices::{By, Voices, digits, missing, names, short},
+    },
     output::Output,
 };
-
-/// The config that a validator's operator has in the folder where it runs.
-const HERE: &str = "node.toml";
-
-/// How many digits of a proposal's identifier are shown.
-const SHOWN: usize = 8;
-
-/// How many digits name a proposal at least.
-const LEAST: usize = 4;
 
 /// Of how many past epochs proposals are still recognised.
 const REMEMBERED: usize = 1000;
@@ -70,15 +61,6 @@ pub(super) struct Approve {
     by: By,
 }
 
-/// Who votes.
-#[derive(Args, Debug)]
-struct By {
-    /// The config of the validator that votes [default: ./node.toml; else, of the devnet in ./devnet, the first validator
-    /// that has not voted for it]
-    #[arg(long, value_name = "CONFIG")]
-    member: Option<PathBuf>,
-}
-
 impl Propose {
     pub(super) fn run(self, output: Output, client: &Client) -> Result<ExitCode> {
         let consensus: Consensus = self.name.parse()?;
@@ -97,14 +79,7 @@ impl Propose {
 
 impl Approve {
     pub(super) fn run(self, output: Output, client: &Client) -> Result<ExitCode> {
-        let digits = self.id.strip_prefix("0x").unwrap_or(&self.id);
-        let digits = digits.to_ascii_lowercase();
-        if !(LEAST..=64).contains(&digits.len()) || !digits.chars().all(|c| c.is_ascii_hexdigit()) {
-            bail!(
-                "{}: a proposal is named by {LEAST} to 64 hexadecimal digits; `hedgerow protocol` lists the open ones",
-                self.id
-            );
-        }
+        let digits = digits(&self.id, "hedgerow protocol")?;
         let voices = self.by.voices()?;
         let order = Order::ask(client)?;
         let (genesis, epoch) = (voices.genesis().digest(), order.epoch()?);
@@ -120,7 +95,7 @@ impl Approve {
             bail!(
                 "{digits}: {} has such a proposal, but for another network than {}'s: use a node and a config of one network",
                 client.url(),
-                voices.0.name()
+                voices.name()
             );
         }
         let [(name, _)] = matching[..] else {
@@ -136,39 +111,7 @@ impl Approve {
     }
 }
 
-impl By {
-    /// Whoever may vote from here: one, but for a devnet.
-    fn voices(&self) -> Result<Voices> {
-        if let Some(config) = &self.member {
-            return Voices::open(&[config.as_path()]);
-        }
-        if Path::new(HERE).exists() {
-            return Voices::open(&[Path::new(HERE)]);
-        }
-        let devnet = validators_of_default();
-        if devnet.is_empty() {
-            bail!(
-                "--member: missing; a validator votes: name its config, such as orchard/validator-0/node.toml, or run this in its folder"
-            );
-        }
-        Voices::open(&devnet)
-    }
-}
-
-/// Those who may vote from here, one at least; of one network.
-struct Voices(Voice, Vec<Voice>);
-
 impl Voices {
-    fn open(configs: &[impl AsRef<Path>]) -> Result<Self> {
-        let mut voices = configs.iter().map(|config| Voice::open(config.as_ref()));
-        let first = voices.next().context("--member: nobody to vote")??;
-        Ok(Self(first, voices.collect::<Result<_>>()?))
-    }
-
-    const fn genesis(&self) -> &Genesis {
-        &self.0.genesis
-    }
-
     fn cast(
         &self,
         output: Output,
@@ -178,9 +121,7 @@ impl Voices {
     ) -> Result<ExitCode> {
         let (epoch, protocol) = (order.epoch()?, consensus.name());
         let voters = order.voters(protocol);
-        let mut voices = std::iter::once(&self.0).chain(&self.1);
-        let voice = voices.find(|voice| !voters.contains(&voice.name()));
-        let voice = voice.unwrap_or(&self.0);
+        let voice = self.next(&voters);
         let transaction = voice.vote(epoch, protocol)?;
         let answer = posted(client.post("/transactions?wait=final", &transaction.to_bytes()))?;
 
@@ -235,11 +176,6 @@ impl Voices {
     }
 }
 
-fn missing(answer: &Value) -> u64 {
-    let count = |field: &str| answer[field].as_u64().unwrap_or_default();
-    count("needed").saturating_sub(count("votes"))
-}
-
 fn undecided(voter: &str, told: &Value, missing: u64, others: &[&str]) -> String {
     let id = short(told["proposal"].as_str().unwrap_or_default());
     let who = match missing {
@@ -254,21 +190,6 @@ fn undecided(voter: &str, told: &Value, missing: u64, others: &[&str]) -> String
         told["needed"],
         others.join(", "),
     )
-}
-
-/// What people see of an identifier.
-pub(super) fn short(id: &str) -> &str {
-    let digits = id.trim_start_matches("0x");
-    digits.get(..SHOWN).unwrap_or(digits)
-}
-
-/// The names of a proposal's voters.
-pub(super) fn names(voters: &Value) -> Vec<&str> {
-    let voters = voters.as_array().map_or(&[][..], Vec::as_slice);
-    voters
-        .iter()
-        .filter_map(|voter| voter["name"].as_str())
-        .collect()
 }
 
 /// What the ledger says of the order.

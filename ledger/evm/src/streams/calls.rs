@@ -1,23 +1,17 @@
-//! What the ledger itself answers when a contract calls the account of the streams.
+//! What the ledger itself answers when the account of the streams is called.
 
-use std::sync::Arc;
-
-use alloy_primitives::{Address, Bytes, Log, LogData, U256, map::AddressSet};
-use alloy_sol_types::{SolCall, SolError, SolEvent, SolInterface};
+use alloy_primitives::{Address, B256, Log, LogData, U256};
+use alloy_sol_types::{SolCall, SolEvent, SolInterface};
 use hedgerow_base::Digest;
-use hedgerow_kv::{KvRead, StoreError};
+use hedgerow_kv::KvRead;
 use hedgerow_proofs::{
     Proof, TrustRoot,
     layout::{self, STREAMS_ADDRESS},
 };
-use hedgerow_records::{DeviceId, Name, StreamId};
+use hedgerow_records::{DeviceId, Name, Roles, StreamId, Subject};
 use hedgerow_streams::Recorded;
 use hedgerow_wire::List;
-use revm::{
-    context::{Cfg, ContextError, ContextTr, JournalTr, Transaction as _},
-    handler::{EthPrecompiles, MainnetContext, PrecompileProvider},
-    interpreter::{CallInputs, CallScheme, Gas, InstructionResult, InterpreterResult},
-};
+use revm::context::{ContextTr, JournalTr, Transaction as _};
 
 use super::{
     abi::{
@@ -27,17 +21,11 @@ use super::{
     reading::{Extent, MAX_READINGS},
     subscriptions::{Slots, Subscription, Subscriptions, Unfit},
 };
-use crate::{
-    SPEC,
-    database::{Failed, StateDatabase},
-};
+use crate::native::{Native, Stop, refuse};
 
 /// What things cost, in gas: as the EVM's own reading and writing of storage does, and so that a unit takes no longer
 /// than there.
 mod price {
-    pub(super) const CALL: u64 = 300;
-    pub(super) const INPUT_WORD: u64 = 6;
-    pub(super) const LOAD: u64 = 2_100;
     pub(super) const STORE: u64 = 20_000;
     pub(super) const READING: u64 = 4_000;
     pub(super) const PAYLOAD_BYTE: u64 = 2;
@@ -49,119 +37,11 @@ mod price {
     pub(super) const PROOF_BYTE: u64 = 6;
 }
 
-type Context<'a, 'b, S> = MainnetContext<&'b mut StateDatabase<'a, S>>;
-
-/// Ethereum's precompiled contracts, and the ledger's own.
-#[derive(Clone, Debug)]
-pub(crate) struct Precompiles {
-    ethereums: EthPrecompiles,
-    addresses: AddressSet,
-    trust: Arc<TrustRoot>,
-}
-
-impl Precompiles {
-    pub(crate) fn new(trust: Arc<TrustRoot>) -> Self {
-        let ethereums = EthPrecompiles::new(SPEC);
-        let mut addresses = ethereums.warm_addresses().clone();
-        addresses.insert(STREAMS_ADDRESS);
-        Self {
-            ethereums,
-            addresses,
-            trust,
-        }
-    }
-
-    /// Whether what is called at that address is none of the accounts' code.
-    pub(crate) fn has(&self, address: &Address) -> bool {
-        self.addresses.contains(address)
-    }
-}
-
-impl<'a, 'b, S: KvRead + ?Sized> PrecompileProvider<Context<'a, 'b, S>> for Precompiles {
-    type Output = InterpreterResult;
-
-    fn set_spec(&mut self, spec: <<Context<'a, 'b, S> as ContextTr>::Cfg as Cfg>::Spec) -> bool {
-        PrecompileProvider::<Context<'a, 'b, S>>::set_spec(&mut self.ethereums, spec)
-    }
-
-    fn run(
-        &mut self,
-        context: &mut Context<'a, 'b, S>,
-        inputs: &CallInputs,
-    ) -> Result<Option<InterpreterResult>, String> {
-        if inputs.bytecode_address != STREAMS_ADDRESS {
-            return self.ethereums.run(context, inputs);
-        }
-        let input = inputs.input.bytes(context);
-        let gas = Gas::new_with_regular_gas_and_reservoir(inputs.gas_limit, inputs.reservoir);
-        let mut native = Native {
-            context,
-            inputs,
-            trust: &self.trust,
-            gas,
-        };
-        let answer = native.answer(&input);
-        let mut gas = native.gas;
-        let (result, output) = match answer {
-            Ok(output) => (InstructionResult::Return, output.into()),
-            Err(Stop::Revert(reason)) => (InstructionResult::Revert, reason.into()),
-            Err(Stop::OutOfGas) => {
-                gas.spend_all();
-                (InstructionResult::PrecompileOOG, Bytes::new())
-            }
-            Err(Stop::Store(failed)) => {
-                *context.error() = Err(ContextError::Db(failed));
-                (InstructionResult::PrecompileError, Bytes::new())
-            }
-        };
-        Ok(Some(InterpreterResult::new(result, output, gas)))
-    }
-
-    fn warm_addresses(&self) -> &AddressSet {
-        &self.addresses
-    }
-}
-
-/// Why there is no answer.
-enum Stop {
-    /// The caller is told.
-    Revert(Vec<u8>),
-    OutOfGas,
-    /// Nobody's fault but the store's.
-    Store(Failed),
-}
-
-impl From<Failed> for Stop {
-    fn from(failed: Failed) -> Self {
-        Self::Store(failed)
-    }
-}
-
-impl From<StoreError> for Stop {
-    fn from(error: StoreError) -> Self {
-        Self::Store(Failed(error))
-    }
-}
-
-fn refuse(error: &impl SolError) -> Stop {
-    Stop::Revert(error.abi_encode())
-}
-
-/// One call.
-struct Native<'c, 'a, 'b, S: KvRead + ?Sized> {
-    context: &'c mut Context<'a, 'b, S>,
-    inputs: &'c CallInputs,
-    trust: &'c TrustRoot,
-    gas: Gas,
-}
-
 impl<S: KvRead + ?Sized> Slots for Native<'_, '_, '_, S> {
     type Error = Stop;
 
     fn load(&mut self, slot: U256) -> Result<U256, Stop> {
-        self.charge(price::LOAD)?;
-        let loaded = self.context.journal_mut().sload(STREAMS_ADDRESS, slot)?;
-        Ok(loaded.data)
+        self.word(STREAMS_ADDRESS, slot)
     }
 
     fn store(&mut self, slot: U256, word: U256) -> Result<(), Stop> {
@@ -174,17 +54,8 @@ impl<S: KvRead + ?Sized> Slots for Native<'_, '_, '_, S> {
 }
 
 impl<S: KvRead + ?Sized> Native<'_, '_, '_, S> {
-    fn charge(&mut self, gas: u64) -> Result<(), Stop> {
-        if self.gas.record_regular_cost(gas) {
-            Ok(())
-        } else {
-            Err(Stop::OutOfGas)
-        }
-    }
-
-    fn answer(&mut self, input: &[u8]) -> Result<Vec<u8>, Stop> {
-        let words = input.len().div_ceil(32) as u64;
-        self.charge(price::CALL + price::INPUT_WORD * words)?;
+    /// Answers a call of the streams' account.
+    pub(crate) fn streams(&mut self, input: &[u8]) -> Result<Vec<u8>, Stop> {
         let call =
             IStreamsCalls::abi_decode_validate(input).map_err(|_| refuse(&IStreams::BadCall {}))?;
         self.check_context(&call)?;
@@ -262,18 +133,14 @@ impl<S: KvRead + ?Sized> Native<'_, '_, '_, S> {
             IStreamsCalls::unsubscribe(_) => (true, false),
             _ => (false, false),
         };
-        let direct = matches!(
-            self.inputs.scheme,
-            CallScheme::Call | CallScheme::StaticCall
-        );
         let bad_value = !takes_ether && !self.inputs.value.get().is_zero();
-        if !direct || (changes && self.inputs.is_static) || bad_value {
+        if !self.is_direct() || (changes && self.inputs.is_static) || bad_value {
             return Err(refuse(&IStreams::NotAllowedHere {}));
         }
         Ok(())
     }
 
-    fn find(&mut self, device: &str, stream: String) -> Result<alloy_primitives::B256, Stop> {
+    fn find(&mut self, device: &str, stream: String) -> Result<B256, Stop> {
         let (device_name, stream) = (name(device.to_owned())?, name(stream)?);
         let word = self.load(layout::name_slot(&device_name))?;
         if word.is_zero() {
@@ -336,7 +203,7 @@ impl<S: KvRead + ?Sized> Native<'_, '_, '_, S> {
         &mut self,
         trust: &TrustRoot,
         proof: &[u8],
-    ) -> Result<(alloy_primitives::B256, Address, abi::Reading), Stop> {
+    ) -> Result<(B256, Address, abi::Reading), Stop> {
         let bytes = price::PROOF_BYTE * proof.len() as u64;
         let signatures = price::SIGNATURE * trust.validators.len() as u64;
         self.charge(price::PROOF + bytes + signatures)?;
@@ -351,7 +218,7 @@ impl<S: KvRead + ?Sized> Native<'_, '_, '_, S> {
         &mut self,
         network: &abi::Network,
         proof: &[u8],
-    ) -> Result<(alloy_primitives::B256, Address, abi::Reading), Stop> {
+    ) -> Result<(B256, Address, abi::Reading), Stop> {
         let keys = network.validators.iter().map(|key| key.0).collect();
         let validators = List::new(keys).map_err(|error| invalid_proof(&error))?;
         let trust = TrustRoot {
@@ -376,6 +243,20 @@ impl<S: KvRead + ?Sized> Native<'_, '_, '_, S> {
         Ok(())
     }
 
+    /// That whoever sends the transaction may have contracts subscribe. A subscriber that is called may anew.
+    fn check_role(&mut self) -> Result<(), Stop> {
+        let account = self.context.tx().caller();
+        if account == STREAMS_ADDRESS {
+            return Ok(());
+        }
+        for subject in [Subject(account.0.0), Subject::EVERYONE] {
+            if self.roles_of(subject)?.has(Roles::SUBSCRIBE) {
+                return Ok(());
+            }
+        }
+        Err(refuse(&IStreams::LacksRole { account }))
+    }
+
     fn tell(&mut self, event: &impl SolEvent) -> Result<(), Stop> {
         self.charge(price::EVENT)?;
         let data = event.encode_log_data();
@@ -385,6 +266,7 @@ impl<S: KvRead + ?Sized> Native<'_, '_, '_, S> {
 
     fn subscribe(&mut self, call: &IStreams::subscribeCall) -> Result<Vec<u8>, Stop> {
         let (stream, subscriber) = (call.stream, self.inputs.caller);
+        self.check_role()?;
         self.check_value(call.gasPrepaid)?;
         let new = Subscription {
             subscriber,
@@ -446,7 +328,7 @@ impl<S: KvRead + ?Sized> Native<'_, '_, '_, S> {
     }
 }
 
-fn id(stream: alloy_primitives::B256) -> StreamId {
+fn id(stream: B256) -> StreamId {
     StreamId(Digest(stream.0))
 }
 
@@ -468,7 +350,7 @@ fn bad_gas(per_record: u64, prepaid: u64) -> Stop {
 
 fn found(
     subscriptions: &Subscriptions,
-    stream: alloy_primitives::B256,
+    stream: B256,
     subscriber: Address,
 ) -> Result<(usize, Subscription), Stop> {
     let index = subscriptions.find(subscriber);
