@@ -108,6 +108,26 @@ async function reads_the_rest(seen) {
     seen["proof in block"] = newest;
 }
 
+async function traces(seen) {
+    const hash = receipt.transactionHash;
+    const calls = await json("rpc", "debug_traceTransaction", hash, '{"tracer": "callTracer", "tracerConfig": {"withLog": true}}');
+    same("who calls", calls.from, me.toLowerCase());
+    same("what is called", calls.to, address.toLowerCase());
+    same("gas", calls.gasUsed, receipt.gasUsed);
+    same("event", calls.logs[0].data, receipt.logs[0].data);
+    const changes = await json("rpc", "debug_traceTransaction", hash, '{"tracer": "prestateTracer", "tracerConfig": {"diffMode": true}}');
+    const [slot] = Object.values(changes.post[address.toLowerCase()].storage);
+    same("count after it", BigInt(slot), 1n);
+    const { structLogs } = await json("rpc", "debug_traceTransaction", hash, "{}");
+    check("a step stores", structLogs.some((step) => step.op === "SSTORE"));
+    const { accessList, error } = await json("access-list", "--from", me, address, "increment()");
+    same("error of the access list", error, undefined);
+    same("slots", accessList.map((item) => item.storageKeys.length).join(), "1");
+    const overridden = ["--override-state-diff", `${address}:0:0x4d`];
+    same("count if it were so", BigInt(await cast("call", address, "count()", ...overridden)), 77n);
+    seen.steps = structLogs.length;
+}
+
 async function sends_raw_and_gets_the_receipt(seen) {
     const signed = await cast("mktx", ...SIGNER, address, "increment()");
     const answer = await json("rpc", "eth_sendRawTransactionSync", signed);
@@ -121,5 +141,5 @@ async function sends_raw_and_gets_the_receipt(seen) {
 const release = (await cast("--version")).match(/\d+\.\d+\.\d+/)[0];
 await run(`cast ${release}`, [
     reads_the_network, deploys, sends, sends_without_waiting, finds_events, tells_why_it_fails, gets_ether_back,
-    reads_the_rest, sends_raw_and_gets_the_receipt,
+    reads_the_rest, traces, sends_raw_and_gets_the_receipt,
 ]);

@@ -6,15 +6,19 @@ use std::{
     time::Duration,
 };
 
-use alloy_eips::{BlockId, BlockNumberOrTag};
+use alloy_eips::{
+    BlockId, BlockNumberOrTag,
+    eip2930::{AccessList, AccessListItem, AccessListResult},
+};
 use alloy_primitives::{Address, B256, Bytes, U256};
 use hedgerow_base::{Digest, Height};
 use hedgerow_chain::{
     AccountSummary, Answer, CallOutcome, CallRequest, ContractAnswer, ContractQuery, FoundLog,
-    LogQuery, Query, Word,
+    LogQuery, Query, Tracer, Word,
 };
 use hedgerow_gateway::{Network, QueryError};
-use hedgerow_wire::{Blob, List};
+use hedgerow_wire::List;
+use serde_json::value::RawValue;
 use tokio::{
     sync::{Semaphore, watch},
     time::timeout,
@@ -79,6 +83,14 @@ impl Chain {
     }
 
     async fn ask(&self, query: ContractQuery) -> Result<ContractAnswer, RpcError> {
+        let query = Query::Contracts(query);
+        let size = query.to_bytes().len();
+        if size > Query::MAX_BYTES {
+            return Err(RpcError::limit(format!(
+                "the call with its overrides and access list has {size} bytes, at most {} are allowed",
+                Query::MAX_BYTES
+            )));
+        }
         let turns = if query.is_call() {
             &self.calling
         } else {
@@ -90,7 +102,7 @@ impl Chain {
                 "too many requests are waiting: try again later",
             ));
         };
-        match self.network.query(Query::Contracts(query)).await? {
+        match self.network.query(query).await? {
             Answer::Contracts(answer) => Ok(answer),
             other => Err(strange(&other).into()),
         }
@@ -280,14 +292,70 @@ impl Chain {
             ContractAnswer::Called { outcome, gas } => (outcome, gas),
             other => return Err(refused(other)),
         };
-        match outcome {
-            CallOutcome::Success(output) => Ok((Bytes::from(output.into_vec()), gas)),
-            CallOutcome::Reverted(output) => Err(RpcError::reverted(&output.into_vec().into())),
-            CallOutcome::Halted(reason) => Err(RpcError::server(format!(
-                "execution stopped: {}",
-                reason.as_str()
-            ))),
-            CallOutcome::Refused(reason) => Err(RpcError::server(reason.as_str())),
+        succeeded(outcome).map(|output| (output, gas))
+    }
+
+    /// What a call touches; the gas that it takes when it names that beforehand; and why it fails then, if it does.
+    pub(crate) async fn access_list(
+        &self,
+        height: Height,
+        call: CallRequest,
+    ) -> Result<AccessListResult, RpcError> {
+        let (list, outcome, gas) =
+            match self.ask(ContractQuery::AccessList { height, call }).await? {
+                ContractAnswer::Touched { list, outcome, gas } => (list, outcome, gas),
+                other => return Err(refused(other)),
+            };
+        let items = list.into_vec().into_iter().map(|item| AccessListItem {
+            address: item.address.into(),
+            storage_keys: item.slots.iter().map(B256::from).collect(),
+        });
+        Ok(AccessListResult {
+            access_list: AccessList(items.collect()),
+            gas_used: U256::from(gas),
+            error: succeeded(outcome).err().map(|error| error.to_string()),
+        })
+    }
+
+    /// The trace of a call.
+    pub(crate) async fn trace_call(
+        &self,
+        height: Height,
+        call: CallRequest,
+        tracer: Tracer,
+    ) -> Result<Box<RawValue>, RpcError> {
+        self.trace(ContractQuery::TraceCall {
+            height,
+            call,
+            tracer,
+        })
+        .await
+    }
+
+    /// The trace of a transaction, by its place among those that made contracts run in the block.
+    pub(crate) async fn trace_transaction(
+        &self,
+        height: Height,
+        position: u32,
+        tracer: Tracer,
+    ) -> Result<Box<RawValue>, RpcError> {
+        self.trace(ContractQuery::TraceTransaction {
+            height,
+            position,
+            tracer,
+        })
+        .await
+    }
+
+    async fn trace(&self, query: ContractQuery) -> Result<Box<RawValue>, RpcError> {
+        match self.ask(query).await? {
+            // Passed on as it is: calls may be nested more deeply than a reader of JSON goes.
+            ContractAnswer::Trace(json) => String::from_utf8(json.into_vec())
+                .ok()
+                .and_then(|json| RawValue::from_string(json).ok())
+                .ok_or_else(nonsense),
+            ContractAnswer::TooLarge(why) => Err(RpcError::limit(why.as_str())),
+            other => Err(refused(other)),
         }
     }
 
@@ -321,6 +389,19 @@ impl Chain {
     }
 }
 
+/// The output of a call that ended well.
+fn succeeded(outcome: CallOutcome) -> Result<Bytes, RpcError> {
+    match outcome {
+        CallOutcome::Success(output) => Ok(Bytes::from(output.into_vec())),
+        CallOutcome::Reverted(output) => Err(RpcError::reverted(&output.into_vec().into())),
+        CallOutcome::Halted(reason) => Err(RpcError::server(format!(
+            "execution stopped: {}",
+            reason.as_str()
+        ))),
+        CallOutcome::Refused(reason) => Err(RpcError::server(reason.as_str())),
+    }
+}
+
 fn slots_of(slots: Vec<Word>) -> Result<List<Word, { hedgerow_chain::MAX_SLOTS }>, RpcError> {
     List::new(slots).map_err(|error| RpcError::limit(format!("storage keys: {error}")))
 }
@@ -341,27 +422,9 @@ fn nonsense() -> RpcError {
 /// Why there is no answer.
 fn refused(answer: ContractAnswer) -> RpcError {
     match answer {
-        ContractAnswer::Unknown(what) => RpcError::server(what.as_str()),
+        ContractAnswer::Unknown(what) | ContractAnswer::Refused(what) => {
+            RpcError::server(what.as_str())
+        }
         other => strange(&other).into(),
     }
-}
-
-/// What is sent to the validators of a transaction-like object.
-pub(crate) fn call_request(
-    request: &alloy_rpc_types_eth::TransactionRequest,
-) -> Result<CallRequest, RpcError> {
-    let conflict = |_| RpcError::invalid("both \"data\" and \"input\" are set and not equal");
-    let input = request
-        .input
-        .clone()
-        .try_into_unique_input()
-        .map_err(conflict)?;
-    let input = Blob::new(input.unwrap_or_default().to_vec());
-    Ok(CallRequest {
-        from: request.from.unwrap_or_default().0.0,
-        to: request.to.and_then(|to| to.to().copied()).map(|to| to.0.0),
-        gas: request.gas.unwrap_or(u64::MAX),
-        value: request.value.unwrap_or(U256::ZERO).to_be_bytes(),
-        input: input.map_err(|error| RpcError::limit(format!("input: {error}")))?,
-    })
 }

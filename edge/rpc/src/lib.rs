@@ -23,6 +23,7 @@ mod filters;
 mod methods;
 mod openrpc;
 mod pool;
+mod request;
 mod server;
 mod subscriptions;
 

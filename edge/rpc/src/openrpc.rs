@@ -51,6 +51,7 @@ fn object(description: &str) -> Value {
 
 fn schemas() -> Value {
     json!({
+        "AccessListResult": object("accessList, gasUsed, and error where the call fails"),
         "Address": hex("20 bytes", "^0x[0-9a-fA-F]{40}$"),
         "Addresses": list("Address"),
         "Block": object("A block, with its transactions' hashes or whole ones"),
@@ -62,6 +63,7 @@ fn schemas() -> Value {
             "description": "A height, or latest, safe, finalized, pending (all the newest block) or earliest",
             "type": "string",
         },
+        "BlockOverrides": object("What the call finds changed of its block: number, time, gasLimit, feeRecipient, prevRandao"),
         "Boolean": { "type": "boolean" },
         "Bytes": hex("Bytes", "^0x([0-9a-fA-F]{2})*$"),
         "Changes": { "type": "array", "description": "Hashes or events, by the filter's kind" },
@@ -79,9 +81,13 @@ fn schemas() -> Value {
         "Quantity": hex("A number, without leading zeros", "^0x(0|[1-9a-fA-F][0-9a-fA-F]*)$"),
         "Receipt": object("What became of a transaction"),
         "Receipts": list("Receipt"),
+        "StateOverrides": object("What the call finds changed: by account, balance, nonce, code, state or stateDiff"),
         "String": { "type": "string" },
+        "Trace": object("As the tracer gives it"),
+        "TraceCallOptions": object("As TraceOptions, and stateOverrides, blockOverrides"),
+        "TraceOptions": object("tracer: callTracer, prestateTracer, 4byteTracer, noopTracer, or none for the steps; tracerConfig; for the steps disableStack, disableStorage, enableMemory, enableReturnData, limit"),
         "Transaction": object("A transaction, and where it was executed"),
-        "TransactionRequest": object("from, to, gas, value, input or data; fees are not looked at"),
+        "TransactionRequest": object("from, to, gas, value, input or data, accessList; gasPrice or maxFeePerGas, where gas is to be paid for"),
         "Word": hex("32 bytes, or a number", "^0x[0-9a-fA-F]{1,64}$"),
         "Words": list("Word"),
     })

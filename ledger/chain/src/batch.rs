@@ -120,6 +120,20 @@ impl<'a> Split<'a> {
         }
     }
 
+    /// Those of the ledger's own transactions, in their order, of all receipts by request.
+    pub(crate) fn own_receipts(&self, of_requests: &[Receipts]) -> Vec<Receipt> {
+        let mut own = Vec::new();
+        for (kinds, receipts) in self.kinds.iter().zip(of_requests) {
+            let kinds = kinds.iter().flatten();
+            for (kind, receipt) in kinds.zip(receipts.0.iter()) {
+                if matches!(kind, Kind::Own) {
+                    own.push(receipt.clone());
+                }
+            }
+        }
+        own
+    }
+
     /// The receipts, given those of the ledger's own transactions and of Ethereum's; and Ethereum's receipts of whatever
     /// made contracts run, by its number in the block.
     pub(crate) fn receipts(

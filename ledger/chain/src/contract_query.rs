@@ -3,11 +3,11 @@
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use hedgerow_base::{Digest, Height};
-use hedgerow_evm::MAX_TRANSACTION;
+use hedgerow_evm::{MAX_TRACE, MAX_TRANSACTION, Tracer};
 use hedgerow_proofs::MAX_HEADER;
 use hedgerow_wire::{Blob, List, Text};
 
-use crate::{ContractReceipt, MAX_PAGE};
+use crate::{AccessItems, CallRequest, ContractReceipt, MAX_PAGE};
 
 /// A word of the EVM, big-endian.
 pub type Word = [u8; 32];
@@ -83,29 +83,51 @@ pub enum ContractQuery {
     },
     /// The events of some blocks, in order. [`ContractAnswer::Logs`].
     Logs(LogQuery),
+    /// What a call would touch after a block. [`ContractAnswer::Touched`].
+    AccessList {
+        /// The block, one of the newest ([`MAX_STATES`](crate::MAX_STATES)).
+        height: Height,
+        /// The call.
+        call: CallRequest,
+    },
+    /// The trace of a call after a block. [`ContractAnswer::Trace`].
+    TraceCall {
+        /// The block, one of the newest ([`MAX_STATES`](crate::MAX_STATES)).
+        height: Height,
+        /// The call.
+        call: CallRequest,
+        /// What the trace shows.
+        tracer: Tracer,
+    },
+    /// The trace of a transaction. [`ContractAnswer::Trace`].
+    TraceTransaction {
+        /// Its block, one of the newest ([`MAX_STATES`](crate::MAX_STATES)).
+        height: Height,
+        /// Its place among the transactions that made contracts run in the block.
+        position: u32,
+        /// What the trace shows.
+        tracer: Tracer,
+    },
 }
 
 impl ContractQuery {
     /// Whether a contract runs for the answer, which may take long.
     #[must_use]
     pub const fn is_call(&self) -> bool {
-        matches!(self, Self::Call { .. } | Self::Estimate { .. })
+        match self {
+            Self::Call { .. }
+            | Self::Estimate { .. }
+            | Self::AccessList { .. }
+            | Self::TraceCall { .. }
+            | Self::TraceTransaction { .. } => true,
+            Self::BlockHash(_)
+            | Self::Transaction(_)
+            | Self::Block { .. }
+            | Self::Account { .. }
+            | Self::Proof { .. }
+            | Self::Logs(_) => false,
+        }
     }
-}
-
-/// A call without a transaction.
-#[derive(Clone, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
-pub struct CallRequest {
-    /// As whom.
-    pub from: [u8; 20],
-    /// The contract; `None` to try a creation.
-    pub to: Option<[u8; 20]>,
-    /// How much gas it may take; never more than a transaction may.
-    pub gas: u64,
-    /// What is sent along, in wei.
-    pub value: Word,
-    /// The input.
-    pub input: Blob<MAX_TRANSACTION>,
 }
 
 /// Which events are wanted.
@@ -170,6 +192,21 @@ pub enum ContractAnswer {
         /// Where the next question goes on: the block and the event in it. `None`: nothing is left.
         next: Option<(Height, u32)>,
     },
+    /// To [`ContractQuery::AccessList`].
+    Touched {
+        /// What the call touches, in order.
+        list: AccessItems,
+        /// How the call ends that names it.
+        outcome: CallOutcome,
+        /// How much gas that takes.
+        gas: u64,
+    },
+    /// To [`ContractQuery::TraceCall`] and [`ContractQuery::TraceTransaction`]: JSON, as geth has it.
+    Trace(Blob<MAX_TRACE>),
+    /// To the same: it is larger than a trace may be. In words, which say what helps.
+    TooLarge(Text<256>),
+    /// To [`ContractQuery::AccessList`] and [`ContractQuery::TraceCall`]: the call was not begun. In words.
+    Refused(Text<256>),
     /// The block is not there, or its state is not kept any more; in words.
     Unknown(Text<256>),
 }

@@ -155,7 +155,7 @@ pub(crate) fn run<S: KvStore>(
 }
 
 /// Whether the sender has the roles for a transaction, in the state before the block.
-fn check_roles(state: &State, transaction: &Transaction) -> Result<(), Refusal> {
+pub(crate) fn check_roles(state: &State, transaction: &Transaction) -> Result<(), Refusal> {
     let sender = transaction.sender();
     let has = roles_of(state, Subject(sender.0.0));
     let lacking = transaction.roles().find(|role| !has.has(*role));

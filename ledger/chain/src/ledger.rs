@@ -175,7 +175,7 @@ impl<S: KvStore> Ledger<S> {
             (parent.hash, parent.history.clone(), parent.state.clone());
         let history_root = history.root();
 
-        let split = Split::new(requests, |client| self.refusal(&state, client));
+        let split = Split::new(requests, |client| refusal(&self.subjects, &state, client));
         let (mut writes, mut contract_writes) = (Writes::default(), Writes::default());
         let block = BlockContext {
             height,
@@ -254,16 +254,6 @@ impl<S: KvStore> Ledger<S> {
             transactions,
             readings,
         }))
-    }
-
-    /// Why a member may not carry transactions, in the state before the block.
-    fn refusal(&self, state: &State, member: NodeId) -> Option<Rejection> {
-        let Some(subject) = self.subjects.get(member.index()).copied() else {
-            return Some(Rejection::NotAMember { member });
-        };
-        let role = Roles::GATEWAY;
-        let lacks = !roles_of(state, subject).has(role);
-        lacks.then_some(Rejection::NotAllowed { subject, role })
     }
 
     /// A batch that makes no block: the block before it stays the head's.
@@ -429,6 +419,16 @@ impl<S: KvStore> Ledger<S> {
         let header = Header::decode(&entry.header).map_err(|_| damaged(BLOCKS))?;
         Ok(Some((header, entry)))
     }
+}
+
+/// Why a member may not carry transactions, in the state before the block.
+pub(crate) fn refusal(subjects: &[Subject], state: &State, member: NodeId) -> Option<Rejection> {
+    let Some(subject) = subjects.get(member.index()).copied() else {
+        return Some(Rejection::NotAMember { member });
+    };
+    let role = Roles::GATEWAY;
+    let lacks = !roles_of(state, subject).has(role);
+    lacks.then_some(Rejection::NotAllowed { subject, role })
 }
 
 pub(crate) fn damaged(table: &str) -> StoreError {

@@ -13,9 +13,13 @@
 //! Validators sign the headers of stable blocks. [`Attestations`] collects the signatures; f + 1 of them are a
 //! [`Certificate`](hedgerow_proofs::Certificate), under which [`Ledger::certify`] makes readings provable.
 
+#[cfg(test)]
+extern crate self as hedgerow_chain;
+
 mod answer;
 mod attestations;
 mod batch;
+mod call_request;
 mod contract_query;
 mod contracts;
 mod deliveries;
@@ -30,13 +34,16 @@ mod open;
 mod prove;
 mod query;
 mod recall;
+mod replay;
 mod roles;
 mod tables;
 
 pub use attestations::{Attestations, MAX_KEPT, Refused};
 pub use batch::{Batch, Executed, Request};
+pub use call_request::*;
 pub use contract_query::*;
 pub use contracts::ContractReceipt;
+pub use hedgerow_evm::{MAX_TRACE, Tracer};
 pub use hedgerow_streams::{Epoch, MAX_OPEN_VOTES};
 
 pub use epochs::MAX_PROPOSALS;

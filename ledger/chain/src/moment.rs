@@ -5,9 +5,10 @@ use alloy_consensus_any::AnyReceiptEnvelope;
 use alloy_eips::eip2718::Decodable2718;
 use alloy_primitives::{Address, B256, BloomInput, Bytes, U256};
 use hedgerow_base::{Digest, Height};
-use hedgerow_evm::{Block, Call, Contracts, MAX_TRANSACTION, Outcome};
+use hedgerow_evm::{Block, Contracts, MAX_TRANSACTION, Outcome, Untraced};
 use hedgerow_kv::{KvRead, KvStore, StoreError};
 use hedgerow_proofs::Header;
+use hedgerow_records::Subject;
 use hedgerow_state::{Account, EMPTY_CODE_HASH, State, View};
 use hedgerow_wire::{Blob, List, Text, decode};
 
@@ -16,8 +17,10 @@ use crate::{
     ContractBlock, ContractQuery, ContractReceipt, ExecutedTransaction, FoundLog, LogQuery,
     MAX_ITEM_BYTES, MAX_LOG_BLOCKS, MAX_LOGS, MAX_OUTPUT, MAX_PAGE, Nodes, Word,
     batch::Split,
+    call_request::items,
     contracts::Earlier,
     ledger::{BlockEntry, damaged, key},
+    replay::{shown, too_large},
     tables::{BATCHES, BLOCKS, CONTRACT_RECEIPTS, HEIGHTS, TRANSACTIONS},
 };
 
@@ -27,8 +30,12 @@ pub struct Moment {
     /// The newest block that is final.
     stable: Height,
     /// The state that the question is about, where that is kept, and its block.
-    state: Option<(Header, State)>,
-    contracts: Contracts,
+    pub(crate) state: Option<(Header, State)>,
+    /// The state before that block, where the question needs that, too.
+    pub(crate) before: Option<State>,
+    /// The members, in the order of their identifiers; where the question needs them.
+    pub(crate) subjects: Vec<Subject>,
+    pub(crate) contracts: Contracts,
 }
 
 impl<S: KvStore> crate::Ledger<S> {
@@ -41,7 +48,10 @@ impl<S: KvStore> crate::Ledger<S> {
             ContractQuery::Account { height, .. }
             | ContractQuery::Proof { height, .. }
             | ContractQuery::Call { height, .. }
-            | ContractQuery::Estimate { height, .. } => Some(*height),
+            | ContractQuery::Estimate { height, .. }
+            | ContractQuery::AccessList { height, .. }
+            | ContractQuery::TraceCall { height, .. }
+            | ContractQuery::TraceTransaction { height, .. } => Some(*height),
             ContractQuery::BlockHash(_)
             | ContractQuery::Transaction(_)
             | ContractQuery::Block { .. }
@@ -55,7 +65,14 @@ impl<S: KvStore> crate::Ledger<S> {
             None => None,
             Some((height, state)) => self.header(height)?.map(|header| (header, state)),
         };
+        let before = match query {
+            ContractQuery::TraceTransaction { height, .. } => height.0.checked_sub(1),
+            _ => None,
+        };
+        let before = before.and_then(|height| self.kept.at(Height(height)));
         Ok(Moment {
+            subjects: before.map_or_else(Vec::new, |_| self.subjects.clone()),
+            before: before.map(|kept| kept.state.clone()),
             stable: self.head().stable,
             state,
             contracts: self.contracts.another(),
@@ -64,16 +81,16 @@ impl<S: KvStore> crate::Ledger<S> {
 }
 
 /// All validators that lack it must say the same.
-fn forgotten() -> ContractAnswer {
+pub(crate) fn forgotten() -> ContractAnswer {
     unknown("state not kept of this block: ask for a newer one")
 }
 
-fn unknown(what: impl Into<String>) -> ContractAnswer {
+pub(crate) fn unknown(what: impl Into<String>) -> ContractAnswer {
     ContractAnswer::Unknown(words(what.into()))
 }
 
 /// What fits of a text.
-fn words(mut text: String) -> Text<256> {
+pub(crate) fn words(mut text: String) -> Text<256> {
     while text.len() > 256 {
         text.pop();
     }
@@ -91,6 +108,15 @@ fn fits(output: Bytes, outcome: impl FnOnce(Blob<MAX_OUTPUT>) -> CallOutcome) ->
     match Blob::new(output.into()) {
         Ok(output) => outcome(output),
         Err(error) => CallOutcome::Refused(words(format!("the output: {error}"))),
+    }
+}
+
+/// How a call ended, as an answer has it.
+fn ended(outcome: Outcome) -> CallOutcome {
+    match outcome {
+        Outcome::Success(output) => fits(output, CallOutcome::Success),
+        Outcome::Reverted(output) => fits(output, CallOutcome::Reverted),
+        Outcome::Halted(reason) => CallOutcome::Halted(words(format!("{reason:?}"))),
     }
 }
 
@@ -122,8 +148,13 @@ impl Moment {
             ContractQuery::Proof { address, slots, .. } => {
                 Ok(self.proof(&Address(address.into()), slots))
             }
-            ContractQuery::Call { call, .. } => self.call(call, false, store),
-            ContractQuery::Estimate { call, .. } => self.call(call, true, store),
+            ContractQuery::Call { call, .. }
+            | ContractQuery::Estimate { call, .. }
+            | ContractQuery::AccessList { call, .. }
+            | ContractQuery::TraceCall { call, .. } => self.call(query, call, store),
+            ContractQuery::TraceTransaction {
+                position, tracer, ..
+            } => self.trace_transaction(*position, *tracer, store),
         }
     }
 
@@ -265,20 +296,14 @@ impl Moment {
 
     fn call<R: KvRead + ?Sized>(
         &mut self,
+        query: &ContractQuery,
         request: &CallRequest,
-        estimate: bool,
         store: &R,
     ) -> Result<ContractAnswer, StoreError> {
         let Some((header, state)) = &self.state else {
             return Ok(forgotten());
         };
-        let call = Call {
-            from: Address(request.from.into()),
-            to: request.to.map(|to| Address(to.into())),
-            gas: request.gas,
-            value: U256::from_be_bytes(request.value),
-            input: request.input.to_vec().into(),
-        };
+        let call = request.call();
         let block = Block {
             height: header.height.0,
             time: header.time,
@@ -287,17 +312,34 @@ impl Moment {
         let view = View::new(store, []);
         let earlier = Earlier { view: &view };
         let contracts = &mut self.contracts;
-        let result = if estimate {
-            contracts.estimate(block, &call, &earlier, &view, state)?
-        } else {
-            contracts.call(block, &call, &earlier, &view, state)?
+        let result = match query {
+            ContractQuery::TraceCall { tracer, .. } => {
+                let traced = contracts.trace_call(block, &call, *tracer, &earlier, &view, state)?;
+                return Ok(match traced {
+                    Ok(trace) => shown(trace),
+                    Err(Untraced::Refused(why)) => ContractAnswer::Refused(words(why.to_string())),
+                    Err(why) => too_large(&why),
+                });
+            }
+            ContractQuery::AccessList { .. } => {
+                return Ok(
+                    match contracts.access_list(block, &call, &earlier, &view, state)? {
+                        Ok(touched) => ContractAnswer::Touched {
+                            list: items(touched.list),
+                            outcome: ended(touched.outcome),
+                            gas: touched.gas,
+                        },
+                        Err(why) => ContractAnswer::Refused(words(why.to_string())),
+                    },
+                );
+            }
+            ContractQuery::Estimate { .. } => {
+                contracts.estimate(block, &call, &earlier, &view, state)?
+            }
+            _ => contracts.call(block, &call, &earlier, &view, state)?,
         };
         let (outcome, gas) = match result {
-            Ok((Outcome::Success(output), gas)) => (fits(output, CallOutcome::Success), gas),
-            Ok((Outcome::Reverted(output), gas)) => (fits(output, CallOutcome::Reverted), gas),
-            Ok((Outcome::Halted(reason), gas)) => {
-                (CallOutcome::Halted(words(format!("{reason:?}"))), gas)
-            }
+            Ok((outcome, gas)) => (ended(outcome), gas),
             Err(refusal) => (CallOutcome::Refused(words(refusal.to_string())), 0),
         };
         Ok(ContractAnswer::Called { outcome, gas })
@@ -366,7 +408,7 @@ fn summary(account: Option<Account>) -> AccountSummary {
     }
 }
 
-fn receipts<R: KvRead + ?Sized>(
+pub(crate) fn receipts<R: KvRead + ?Sized>(
     store: &R,
     height: Height,
 ) -> Result<Vec<ContractReceipt>, StoreError> {

@@ -8,7 +8,10 @@ use accounts::{Signer, counter, deploying};
 use alloy_primitives::TxKind;
 use common::*;
 use hedgerow_base::{Height, NodeId};
-use hedgerow_chain::{Answer, Genesis, Ledger, Query, Request, RoleList, RolesSummary};
+use hedgerow_chain::{
+    Answer, ContractAnswer, ContractQuery, Genesis, Ledger, Query, Request, RoleList, RolesSummary,
+    Tracer,
+};
 use hedgerow_kv::MemoryStore;
 use hedgerow_records::{
     Algorithm, Motion, Receipt, Rejection, RoleVote, Roles, Subject, Transaction, VERSION,
@@ -310,4 +313,50 @@ fn the_validators_stay_and_the_members_begin_with_the_roles_of_their_seats() {
         reason: Rejection::ValidatorsStay,
     };
     assert_eq!(run(&mut ledger, transactions), [stay.clone(), stay]);
+}
+
+#[test]
+fn traces_are_of_what_was_allowed_then() {
+    let mut ledger = open(closed());
+    let (ann, bob) = (Signer::new(0), Signer::new(1));
+    let to = TxKind::Call(bob.address());
+    let grant = motion(account(1), 0, Roles::CALL);
+    let first = bundle([bob.send(0, to, 0, &[]), ann.send(0, to, 0, &[])]);
+    let second = bundle(votes(&ledger, grant).into_iter().chain([
+        bob.send(0, to, 0, &[]),
+        ann.send(1, to, 0, &[]),
+        ann.send(2, TxKind::Create, 0, &deploying(&counter())),
+    ]));
+    // Carried by nobody who may, though by the bundle alone it would be executed.
+    let third = [
+        bundle([ann.send(2, to, 0, &[])]),
+        bundle([bob.send(0, to, 0, &[])]),
+    ];
+    let blocks = [vec![first], vec![second], third.to_vec()];
+    for operations in blocks {
+        let slot = ledger.head().slot.next();
+        let mut all = requests(&operations);
+        if operations.len() > 1 {
+            all[0].client = NodeId(77);
+        }
+        let time = hedgerow_base::Time::from_millis(1_700_000_000_000 + slot.0);
+        let done = ledger.execute(slot, time, &all).unwrap().unwrap();
+        ledger.stable(done.header.height).unwrap();
+    }
+    let counts = [1, 2, 3].map(|height| {
+        let height = Height(height);
+        let kept = ledger.contract_receipts(height).unwrap().len() as u32;
+        for position in 0..kept {
+            let query = ContractQuery::TraceTransaction {
+                height,
+                position,
+                tracer: Tracer::Noop,
+            };
+            let mut moment = ledger.moment(&query).unwrap();
+            let answer = moment.answer(&query, ledger.store()).unwrap();
+            assert!(matches!(answer, ContractAnswer::Trace(_)), "{answer:?}");
+        }
+        kept
+    });
+    assert_eq!(counts, [1, 1, 1]);
 }

@@ -145,6 +145,7 @@ impl Scene {
                 gas: 16_000_000,
                 value: [0; 32],
                 input: Blob::new(call.abi_encode()).unwrap(),
+                ..CallRequest::default()
             },
         };
         let mut moment = self.ledger.moment(&query).unwrap();

@@ -2,14 +2,14 @@ use std::{convert::Infallible, sync::Arc};
 
 use alloy_consensus::{Eip658Value, Receipt, Typed2718};
 use alloy_consensus_any::AnyReceiptEnvelope;
-use alloy_primitives::{Address, B256, Bytes, Log, TxKind, U256};
+use alloy_primitives::{Address, B256, Bytes, Log, U256};
 use hedgerow_kv::{KvRead, StoreError};
 use hedgerow_proofs::TrustRoot;
 use hedgerow_state::{State, View, Writes};
 use revm::{
-    Context, ExecuteCommitEvm, ExecuteEvm, MainBuilder, MainContext,
+    Context, ExecuteCommitEvm, MainBuilder, MainContext,
     context::{
-        BlockEnv, CfgEnv, TxEnv,
+        BlockEnv, CfgEnv,
         result::{EVMError, ExecutionResult, HaltReason, Output, SuccessReason},
     },
     database_interface::EmptyDB,
@@ -19,7 +19,7 @@ use revm::{
 };
 
 use crate::{
-    Ancestors, Delivery, Refusal, Transaction,
+    Ancestors, Call, Delivery, Refusal, Transaction,
     code::Codes,
     database::{Failed, StateDatabase},
     native::Precompiles,
@@ -114,35 +114,20 @@ impl Outcome {
     }
 }
 
-/// What is asked of a contract without a transaction.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Call {
-    /// As whom.
-    pub from: Address,
-    /// The contract; `None` to try a creation.
-    pub to: Option<Address>,
-    /// How much gas it may take; never more than a transaction may.
-    pub gas: u64,
-    /// What is sent along, in wei.
-    pub value: U256,
-    /// The input.
-    pub input: Bytes,
-}
-
 /// Executes contracts. What it remembers between blocks is a cache: forgetting it changes no result.
 #[derive(Debug)]
 pub struct Contracts {
-    rules: Rules,
-    trust: Arc<TrustRoot>,
-    codes: Codes,
+    pub(crate) rules: Rules,
+    pub(crate) trust: Arc<TrustRoot>,
+    pub(crate) codes: Codes,
 }
 
-type EvmContext<'a, 'b, S> = MainnetContext<&'b mut StateDatabase<'a, S>>;
+pub(crate) type EvmContext<'a, 'b, S> = MainnetContext<&'b mut StateDatabase<'a, S>>;
 
 /// Ethereum's, with the ledger's own contracts.
-pub(crate) type Evm<'a, 'b, S> = revm::context::Evm<
+pub(crate) type Evm<'a, 'b, S, I = ()> = revm::context::Evm<
     EvmContext<'a, 'b, S>,
-    (),
+    I,
     EthInstructions<EthInterpreter, EvmContext<'a, 'b, S>>,
     Precompiles,
     EthFrame,
@@ -208,58 +193,6 @@ impl Contracts {
         drop(evm);
         database.take_writes(writes);
         Ok(results)
-    }
-
-    /// What a call gives on top of a block's state, as if in a block after it at `block`; with the gas that it takes.
-    /// Nothing is changed.
-    ///
-    /// # Errors
-    /// When the store fails; the inner one when it is not even begun.
-    pub fn call<S: KvRead + ?Sized>(
-        &mut self,
-        block: Block,
-        call: &Call,
-        ancestors: &dyn Ancestors,
-        view: &View<'_, S>,
-        state: &State,
-    ) -> Result<Result<(Outcome, u64), Refusal>, StoreError> {
-        let rules = self.rules.clone();
-        // Cheap: the trie is shared.
-        let mut state = state.clone();
-        let caller = state.account(&call.from).unwrap_or_default();
-        if caller.balance < call.value {
-            return Ok(Err(Refusal::InsufficientFunds));
-        }
-        let mut database = StateDatabase {
-            state: &mut state,
-            view,
-            ancestors,
-            codes: &mut self.codes,
-            deployed: std::collections::BTreeMap::new(),
-        };
-        let mut evm = machine(&rules, &self.trust, block, &mut database);
-        // A contract may be asked about as if it sent something itself.
-        evm.ctx.cfg.disable_eip3607 = true;
-        // Gas has its price, for contracts that ask, but who asks need not pay.
-        evm.ctx.cfg.disable_fee_charge = true;
-        let transaction = TxEnv {
-            caller: call.from,
-            gas_limit: call.gas.min(rules.gas_limit).min(MAX_GAS),
-            gas_price: u128::from(rules.gas_price),
-            kind: call.to.map_or(TxKind::Create, TxKind::Call),
-            value: call.value,
-            data: call.input.clone(),
-            nonce: caller.nonce,
-            chain_id: Some(rules.chain),
-            ..TxEnv::default()
-        };
-        match evm.transact_one(transaction) {
-            Ok(result) => {
-                let gas = result.tx_gas_used();
-                Ok(Ok((outcome(result).0, gas)))
-            }
-            Err(error) => invalid(error).map(Err),
-        }
     }
 
     /// As [`Contracts::call`]; but the gas of a call that succeeds is what a transaction like it needs, or a
@@ -345,7 +278,7 @@ fn settings(rules: &Rules) -> CfgEnv {
     settings
 }
 
-fn surroundings(rules: &Rules, block: Block) -> BlockEnv {
+pub(crate) fn surroundings(rules: &Rules, block: Block) -> BlockEnv {
     BlockEnv {
         number: U256::from(block.height),
         beneficiary: rules.beneficiary,
@@ -357,7 +290,7 @@ fn surroundings(rules: &Rules, block: Block) -> BlockEnv {
     }
 }
 
-fn machine<'a, 'b, S: KvRead + ?Sized>(
+pub(crate) fn machine<'a, 'b, S: KvRead + ?Sized>(
     rules: &Rules,
     trust: &Arc<TrustRoot>,
     block: Block,
@@ -374,7 +307,7 @@ fn machine<'a, 'b, S: KvRead + ?Sized>(
     )
 }
 
-fn execute_one<S: KvRead + ?Sized>(
+pub(crate) fn execute_one<S: KvRead + ?Sized>(
     evm: &mut Evm<'_, '_, S>,
     rules: &Rules,
     transaction: &Transaction,
@@ -424,7 +357,7 @@ pub(crate) fn outcome(result: ExecutionResult) -> (Outcome, Vec<Log>, Option<Add
 }
 
 /// Why a transaction is not valid; the store's error where that is the cause.
-fn invalid(error: EVMError<Failed>) -> Result<Refusal, StoreError> {
+pub(crate) fn invalid(error: EVMError<Failed>) -> Result<Refusal, StoreError> {
     match error {
         EVMError::Transaction(invalid) => Ok(Refusal::of(invalid)),
         EVMError::Database(Failed(error)) => Err(error),

@@ -4,7 +4,7 @@ use alloy_primitives::{Address, B256, U256, map::AddressMap};
 use hedgerow_kv::{KvRead, StoreError};
 use hedgerow_state::{Account, EMPTY_CODE_HASH, State, View, Writes};
 use revm::{
-    Database, DatabaseCommit,
+    Database, DatabaseCommit, DatabaseRef,
     bytecode::Bytecode,
     database_interface::DBErrorMarker,
     state::{Account as Touched, AccountInfo},
@@ -44,6 +44,15 @@ impl<S: KvRead + ?Sized> StateDatabase<'_, S> {
         for (hash, code) in core::mem::take(&mut self.deployed) {
             writes.put(CODE, hash.0, code.original_bytes().to_vec());
         }
+    }
+
+    /// The code with that hash, if it need not be read.
+    fn ready(&self, hash: B256) -> Option<Bytecode> {
+        if hash == EMPTY_CODE_HASH {
+            return Some(Bytecode::default());
+        }
+        let code = self.codes.get(&hash);
+        code.or_else(|| self.deployed.get(&hash).cloned())
     }
 
     fn apply(&mut self, address: Address, touched: Touched) {
@@ -89,6 +98,31 @@ impl<S: KvRead + ?Sized> Database for StateDatabase<'_, S> {
     type Error = Failed;
 
     fn basic(&mut self, address: Address) -> Result<Option<AccountInfo>, Failed> {
+        self.basic_ref(address)
+    }
+
+    fn code_by_hash(&mut self, hash: B256) -> Result<Bytecode, Failed> {
+        if let Some(code) = self.ready(hash) {
+            return Ok(code);
+        }
+        let code = self.code_by_hash_ref(hash)?;
+        self.codes.keep(hash, code.clone());
+        Ok(code)
+    }
+
+    fn storage(&mut self, address: Address, slot: U256) -> Result<U256, Failed> {
+        self.storage_ref(address, slot)
+    }
+
+    fn block_hash(&mut self, height: u64) -> Result<B256, Failed> {
+        self.block_hash_ref(height)
+    }
+}
+
+impl<S: KvRead + ?Sized> DatabaseRef for StateDatabase<'_, S> {
+    type Error = Failed;
+
+    fn basic_ref(&self, address: Address) -> Result<Option<AccountInfo>, Failed> {
         Ok(self.state.account(&address).map(|account| AccountInfo {
             balance: account.balance,
             nonce: account.nonce,
@@ -98,27 +132,19 @@ impl<S: KvRead + ?Sized> Database for StateDatabase<'_, S> {
         }))
     }
 
-    fn code_by_hash(&mut self, hash: B256) -> Result<Bytecode, Failed> {
-        if hash == EMPTY_CODE_HASH {
-            return Ok(Bytecode::default());
-        }
-        if let Some(code) = self.codes.get(&hash) {
+    fn code_by_hash_ref(&self, hash: B256) -> Result<Bytecode, Failed> {
+        if let Some(code) = self.ready(hash) {
             return Ok(code);
         }
-        if let Some(code) = self.deployed.get(&hash) {
-            return Ok(code.clone());
-        }
         let stored = code(self.view, hash).map_err(Failed)?;
-        let code = Bytecode::new_raw_checked(stored.into()).map_err(|_| Failed(lost(hash)))?;
-        self.codes.keep(hash, code.clone());
-        Ok(code)
+        Bytecode::new_raw_checked(stored.into()).map_err(|_| Failed(lost(hash)))
     }
 
-    fn storage(&mut self, address: Address, slot: U256) -> Result<U256, Failed> {
+    fn storage_ref(&self, address: Address, slot: U256) -> Result<U256, Failed> {
         Ok(self.state.storage(&address, &slot))
     }
 
-    fn block_hash(&mut self, height: u64) -> Result<B256, Failed> {
+    fn block_hash_ref(&self, height: u64) -> Result<B256, Failed> {
         let hash = self.ancestors.hash(height).map_err(Failed)?;
         Ok(hash.unwrap_or_default())
     }

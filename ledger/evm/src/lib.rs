@@ -2,6 +2,7 @@
 //!
 //! [`Contracts::execute`] is what a block's Ethereum transactions do, a pure function of the state before and the block,
 //! as [`SPEC`] has it. [`Contracts::call`] asks a contract something without changing anything (`eth_call`).
+//! [`Contracts::trace`] and [`Contracts::trace_call`] show how either went, within [`MAX_TRACE`] bytes.
 //!
 //! What differs from Ethereum's main network:
 //!
@@ -25,19 +26,27 @@
     )
 )]
 
+mod calls;
 mod code;
 mod contracts;
 mod database;
 mod native;
+mod overrides;
 mod refusal;
+mod replay;
 mod roles;
 mod streams;
+mod trace;
 mod transaction;
 
+pub use calls::{Call, Touched};
 pub use code::{NATIVE_CODE, TABLES, code, put_code};
-pub use contracts::{Block, Call, Contracts, Executed, MAX_GAS, Outcome, Rules, SPEC, Work, check};
+pub use contracts::{Block, Contracts, Executed, MAX_GAS, Outcome, Rules, SPEC, Work, check};
 pub use database::Ancestors;
 pub use hedgerow_proofs::layout::{ROLES_ADDRESS, STREAMS_ADDRESS};
+pub use overrides::{AccountOverride, BlockOverrides, Overrides};
 pub use refusal::Refusal;
+pub use replay::{Part, Replayed};
 pub use streams::{Delivery, is_subscribed};
+pub use trace::{MAX_TRACE, Tracer, Untraced};
 pub use transaction::{MAX_TRANSACTION, Transaction};

@@ -47,6 +47,11 @@ impl Precompiles {
             trust,
         }
     }
+
+    /// Whether what is called at that address is none of the accounts' code.
+    pub(crate) fn has(&self, address: &Address) -> bool {
+        self.addresses.contains(address)
+    }
 }
 
 impl<'a, 'b, S: KvRead + ?Sized> PrecompileProvider<Context<'a, 'b, S>> for Precompiles {

@@ -176,6 +176,14 @@ impl State {
         }
     }
 
+    /// Takes out all storage of the account at `address`, at once and without a word to the store: only for a state that is
+    /// never written.
+    pub fn forget_storage(&mut self, address: &Address) {
+        if let Some(leaf) = self.accounts.get_mut(&account_key(address)) {
+            leaf.storage = Trie::default();
+        }
+    }
+
     /// The state root. Hashes what has changed since the last time.
     pub fn root(&mut self) -> B256 {
         self.accounts.root()

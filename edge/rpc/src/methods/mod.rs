@@ -1,6 +1,7 @@
 //! The methods, one line each; and what a machine-readable description says of them.
 
 mod blocks;
+mod debug;
 mod fees;
 mod filters;
 mod logs;
@@ -13,11 +14,11 @@ pub(crate) use logs::wanted;
 use std::{future::Future, pin::Pin, sync::Arc};
 
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, value::RawValue};
 
 use crate::{args::Args, error::RpcError, server::Served};
 
-type Answering = Pin<Box<dyn Future<Output = Result<Value, RpcError>> + Send>>;
+type Answering = Pin<Box<dyn Future<Output = Result<Box<RawValue>, RpcError>> + Send>>;
 
 /// A method.
 pub(crate) struct Method {
@@ -61,6 +62,8 @@ const INDEX: Param = needs("index", "Quantity");
 const FULL: Param = may("fullTransactions", "Boolean");
 const ADDRESS: Param = needs("address", "Address");
 const CALL: Param = needs("transaction", "TransactionRequest");
+const STATE_OVERRIDES: Param = may("stateOverrides", "StateOverrides");
+const BLOCK_OVERRIDES: Param = may("blockOverrides", "BlockOverrides");
 const SIGNED: Param = needs("transaction", "Bytes");
 const FILTER: Param = needs("filter", "Filter");
 const FILTER_ID: Param = needs("filterId", "Quantity");
@@ -73,9 +76,13 @@ macro_rules! method {
             summary: $summary,
             params: &[$($param),*],
             result: $result,
-            answer: |served, args| Box::pin(async move { to_value($answer(&served, &args).await?) }),
+            answer: |served, args| Box::pin(async move { to_json($answer(&served, &args).await?) }),
         }
     };
+}
+
+fn to_json(result: impl Serialize) -> Result<Box<RawValue>, RpcError> {
+    serde_json::value::to_raw_value(&result).map_err(|error| RpcError::server(error.to_string()))
 }
 
 fn to_value(result: impl Serialize) -> Result<Value, RpcError> {
@@ -84,6 +91,20 @@ fn to_value(result: impl Serialize) -> Result<Value, RpcError> {
 
 /// All methods but subscriptions.
 pub(crate) const METHODS: &[Method] = &[
+    method!(
+        "debug_traceCall",
+        debug::trace_call,
+        [CALL, BLOCK, may("options", "TraceCallOptions")],
+        "Trace",
+        "The trace of a call, without a transaction."
+    ),
+    method!(
+        "debug_traceTransaction",
+        debug::trace_transaction,
+        [HASH, may("options", "TraceOptions")],
+        "Trace",
+        "The trace of a transaction, while its block's state is kept."
+    ),
     method!(
         "eth_accounts",
         network::accounts,
@@ -108,7 +129,7 @@ pub(crate) const METHODS: &[Method] = &[
     method!(
         "eth_call",
         state::call,
-        [CALL, BLOCK],
+        [CALL, BLOCK, STATE_OVERRIDES, BLOCK_OVERRIDES],
         "Bytes",
         "What a call gives, without a transaction."
     ),
@@ -120,9 +141,16 @@ pub(crate) const METHODS: &[Method] = &[
         "The network's number, which transactions are signed for."
     ),
     method!(
+        "eth_createAccessList",
+        state::create_access_list,
+        [CALL, BLOCK, STATE_OVERRIDES, BLOCK_OVERRIDES],
+        "AccessListResult",
+        "What a call touches, for a transaction to name it beforehand (EIP-2930)."
+    ),
+    method!(
         "eth_estimateGas",
         state::estimate_gas,
-        [CALL, BLOCK],
+        [CALL, BLOCK, STATE_OVERRIDES, BLOCK_OVERRIDES],
         "Quantity",
         "How much gas a transaction like this needs."
     ),

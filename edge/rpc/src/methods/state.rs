@@ -1,10 +1,11 @@
-use alloy_eips::{BlockId, BlockNumberOrTag};
+use alloy_eips::{BlockId, BlockNumberOrTag, eip2930::AccessListResult};
 use alloy_primitives::{Address, B256, Bytes, U64, U256};
-use alloy_rpc_types_eth::{EIP1186AccountProofResponse, EIP1186StorageProof, TransactionRequest};
+use alloy_rpc_types_eth::{EIP1186AccountProofResponse, EIP1186StorageProof};
 use alloy_serde::JsonStorageKey;
-use hedgerow_chain::Nodes;
+use hedgerow_base::Height;
+use hedgerow_chain::{CallRequest, Nodes};
 
-use crate::{args::Args, chain::call_request, error::RpcError, server::Served};
+use crate::{args::Args, error::RpcError, request::call_request, server::Served};
 
 const ADDRESS: &str = "address";
 const BLOCK: &str = "block";
@@ -87,22 +88,31 @@ pub(super) async fn proof(
     })
 }
 
-pub(super) async fn call(served: &Served, args: &Args) -> Result<Bytes, RpcError> {
-    let request: TransactionRequest = args.required(0, "transaction")?;
+/// The block and the call of `eth_call` and the like.
+async fn call_of(served: &Served, args: &Args) -> Result<(Height, CallRequest), RpcError> {
+    let request = args.required(0, "transaction")?;
     let height = served.chain.state_height(args.optional(1, BLOCK)?).await?;
-    let (output, _) = served
-        .chain
-        .call(height, call_request(&request)?, false)
-        .await?;
+    let state = args.optional(2, "stateOverrides")?;
+    let block = args.optional(3, "blockOverrides")?;
+    Ok((height, call_request(request, state, block)?))
+}
+
+pub(super) async fn call(served: &Served, args: &Args) -> Result<Bytes, RpcError> {
+    let (height, call) = call_of(served, args).await?;
+    let (output, _) = served.chain.call(height, call, false).await?;
     Ok(output)
 }
 
 pub(super) async fn estimate_gas(served: &Served, args: &Args) -> Result<U64, RpcError> {
-    let request: TransactionRequest = args.required(0, "transaction")?;
-    let height = served.chain.state_height(args.optional(1, BLOCK)?).await?;
-    let (_, gas) = served
-        .chain
-        .call(height, call_request(&request)?, true)
-        .await?;
+    let (height, call) = call_of(served, args).await?;
+    let (_, gas) = served.chain.call(height, call, true).await?;
     Ok(U64::from(gas))
+}
+
+pub(super) async fn create_access_list(
+    served: &Served,
+    args: &Args,
+) -> Result<AccessListResult, RpcError> {
+    let (height, call) = call_of(served, args).await?;
+    served.chain.access_list(height, call).await
 }
