@@ -35,6 +35,8 @@ const REMEMBERED: usize = 32;
 const MAX_ASKING: usize = 64;
 /// How many may that have a contract run. Nobody else waits for those.
 const MAX_CALLING: usize = 8;
+/// How many may that have it traced, which takes ten times as long and gives megabytes.
+const MAX_TRACING: usize = 1;
 /// How long a question may wait for its turn.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -55,6 +57,7 @@ pub(crate) struct Chain {
     attested: watch::Receiver<Height>,
     asking: Semaphore,
     calling: Semaphore,
+    tracing: Semaphore,
     remembered: Mutex<VecDeque<Arc<BlockView>>>,
     fetching: tokio::sync::Mutex<()>,
 }
@@ -67,6 +70,7 @@ impl Chain {
             terms,
             asking: Semaphore::new(MAX_ASKING),
             calling: Semaphore::new(MAX_CALLING),
+            tracing: Semaphore::new(MAX_TRACING),
             remembered: Mutex::default(),
             fetching: tokio::sync::Mutex::default(),
         }
@@ -91,7 +95,9 @@ impl Chain {
                 Query::MAX_BYTES
             )));
         }
-        let turns = if query.is_call() {
+        let turns = if query.is_trace() {
+            &self.tracing
+        } else if query.is_call() {
             &self.calling
         } else {
             &self.asking

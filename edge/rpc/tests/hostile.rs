@@ -57,6 +57,7 @@ fn attacks(contract: &str) -> Vec<Vec<u8>> {
         post(&"[".repeat(100_000)),
         post(&request("eth_call", &json!([{ "to": contract, "input": "0x", "gas": "0x20000" }, "latest"]))),
         post(&request("eth_estimateGas", &json!([{ "to": contract, "gas": "0x20000" }]))),
+        // With little gas: unoptimised, a step that is traced takes as long as fifty others.
         post(&request("debug_traceCall", &json!([{ "to": contract, "gas": "0x6000" }, "latest", { "enableMemory": true }]))),
         post(&request("eth_createAccessList", &json!([{ "to": contract, "gas": "0x20000" }]))),
         post(&request("debug_traceTransaction", &json!([contract, { "tracer": "callTracer" }]))),

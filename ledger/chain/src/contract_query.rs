@@ -128,6 +128,12 @@ impl ContractQuery {
             | Self::Logs(_) => false,
         }
     }
+
+    /// Whether that is traced.
+    #[must_use]
+    pub const fn is_trace(&self) -> bool {
+        matches!(self, Self::TraceCall { .. } | Self::TraceTransaction { .. })
+    }
 }
 
 /// Which events are wanted.

@@ -93,6 +93,12 @@ impl Query {
         matches!(self, Self::Contracts(query) if query.is_call())
     }
 
+    /// Whether that is traced: it takes even longer, and the answer may have megabytes.
+    #[must_use]
+    pub const fn is_trace(&self) -> bool {
+        matches!(self, Self::Contracts(query) if query.is_trace())
+    }
+
     /// The query that `bytes`, all of them, encode.
     ///
     /// # Errors

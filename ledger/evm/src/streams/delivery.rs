@@ -13,7 +13,7 @@ use revm::{
     ExecuteCommitEvm, ExecuteEvm,
     context::{
         ContextSetters, ContextTr, JournalTr, TxEnv,
-        result::{EVMError, HaltReason},
+        result::{EVMError, HaltReason, OutOfGasError},
     },
     handler::{EthFrame, EvmTr, EvmTrError, FrameResult, FrameTr, Handler},
     interpreter::{InitialAndFloorGas, interpreter_action::FrameInit},
@@ -229,21 +229,21 @@ fn call<S: KvRead + ?Sized>(
         ..TxEnv::default()
     });
     let result = Prepaid::<_, EVMError<database::Failed>, EthFrame>::default().run(evm);
+    // Nothing that it has looked up may be taken for what it is: the ledger changes the state between calls.
+    let changes = evm.finalize();
     match result {
         Ok(result) => {
-            let changes = evm.finalize();
             evm.commit(changes);
             let gas = result.tx_gas_used();
             let (ended, logs, _) = outcome(result);
             Ok((ended, gas, logs))
         }
-        // Its gas does not even suffice for the input. That was read, and is paid for.
-        Err(EVMError::Transaction(_)) => {
-            let reason = HaltReason::OutOfGas(revm::context::result::OutOfGasError::Basic);
+        Err(EVMError::Database(database::Failed(error))) => Err(error),
+        // Its gas does not even suffice for the input, mostly. That was read, and is paid for.
+        Err(_) => {
+            let reason = HaltReason::OutOfGas(OutOfGasError::Basic);
             Ok((Outcome::Halted(reason), one.gas_per_record, Vec::new()))
         }
-        Err(EVMError::Database(database::Failed(error))) => Err(error),
-        Err(other) => Err(StoreError(format!("the EVM: {other}"))),
     }
 }
 
