@@ -47,6 +47,11 @@ const STEPS: &[Step] = &[
         run: document,
     },
     Step {
+        name: "state-tests",
+        about: "Ethereum's state tests, as plain revm has them",
+        run: program::state_tests,
+    },
+    Step {
         name: "no-std",
         about: "the verifier builds without the standard library",
         run: no_std,

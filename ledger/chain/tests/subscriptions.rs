@@ -353,6 +353,8 @@ fn subscribers_have_half_a_block() {
         gasLeft: 50_000_000 - (2 << 24),
     };
     assert_eq!(failed.reason.to_vec(), full.abi_encode());
+    // To be told so has its price.
+    assert_eq!(scene.left(0), (1 << 40) - (2 << 24) - 2 * 3_000);
 }
 
 #[test]

@@ -2,24 +2,14 @@
 //! reads and changes the state.
 
 mod chain;
+mod plain;
 
 use alloy_primitives::{Address, TxKind, U256};
-use alloy_trie::{
-    TrieAccount,
-    root::{state_root_unhashed, storage_root_unhashed},
-};
 use chain::{CHAIN, Chain, RICH, Signer, counter, deploying, ender, historian, spinner};
-use hedgerow_evm::{Executed, Outcome, Refusal, SPEC};
+use hedgerow_evm::Executed;
+use plain::{Oracle, same};
 use proptest::prelude::*;
-use revm::{
-    Context, ExecuteCommitEvm, MainBuilder, MainContext,
-    context::{
-        BlockEnv, CfgEnv, TxEnv,
-        result::{ExecutionResult, Output},
-    },
-    database::{AccountState, CacheDB, EmptyDB},
-    state::AccountInfo,
-};
+use revm::{context::TxEnv, state::AccountInfo};
 
 #[derive(Clone, Debug)]
 enum Action {
@@ -63,89 +53,14 @@ fn action() -> impl Strategy<Value = Action> {
     ]
 }
 
-/// The same transactions on revm's own database.
-struct Oracle {
-    database: CacheDB<EmptyDB>,
-}
-
-impl Oracle {
-    fn new() -> Self {
-        let mut database = CacheDB::new(EmptyDB::new());
-        for number in 0..5 {
-            let info = AccountInfo {
-                balance: U256::from(RICH),
-                ..AccountInfo::default()
-            };
-            database.insert_account_info(Signer::new(number).address(), info);
-        }
-        Self { database }
-    }
-
-    fn run(&mut self, block: hedgerow_evm::Block, transaction: TxEnv) -> Option<ExecutionResult> {
-        let mut settings = CfgEnv::new_with_spec(SPEC);
-        settings.chain_id = CHAIN;
-        let environment = BlockEnv {
-            number: U256::from(block.height),
-            beneficiary: Address::repeat_byte(0xbe),
-            timestamp: U256::from(block.time / 1000),
-            gas_limit: 30_000_000,
-            basefee: 0,
-            prevrandao: Some(block.history),
-            ..BlockEnv::default()
+fn oracle() -> Oracle {
+    Oracle::new((0..5).map(|number| {
+        let info = AccountInfo {
+            balance: U256::from(RICH),
+            ..AccountInfo::default()
         };
-        let mut evm = Context::mainnet()
-            .with_db(&mut self.database)
-            .with_cfg(settings)
-            .with_block(environment)
-            .build_mainnet();
-        evm.transact_commit(transaction).ok()
-    }
-
-    fn root(&self) -> alloy_primitives::B256 {
-        let accounts = self.database.cache.accounts.iter();
-        let there = accounts.filter(|(_, account)| {
-            account.account_state != AccountState::NotExisting && !account.info.is_empty()
-        });
-        state_root_unhashed(there.map(|(address, account)| {
-            let slots = account.storage.iter().filter(|(_, value)| !value.is_zero());
-            let storage_root =
-                storage_root_unhashed(slots.map(|(slot, value)| ((*slot).into(), *value)));
-            let leaf = TrieAccount {
-                nonce: account.info.nonce,
-                balance: account.info.balance,
-                storage_root,
-                code_hash: account.info.code_hash,
-            };
-            (*address, leaf)
-        }))
-    }
-}
-
-fn same(ours: &Result<Executed, Refusal>, theirs: &Option<ExecutionResult>) -> bool {
-    match (ours, theirs) {
-        (Err(_), None) => true,
-        (Ok(ours), Some(theirs)) => {
-            let outcome = match theirs {
-                ExecutionResult::Success { output, .. } => match output {
-                    Output::Call(bytes) | Output::Create(bytes, _) => {
-                        Outcome::Success(bytes.clone())
-                    }
-                },
-                ExecutionResult::Revert { output, .. } => Outcome::Reverted(output.clone()),
-                ExecutionResult::Halt { reason, .. } => Outcome::Halted(reason.clone()),
-            };
-            let logs = if theirs.is_success() {
-                theirs.logs()
-            } else {
-                &[]
-            };
-            ours.outcome == outcome
-                && ours.gas_used == theirs.tx_gas_used()
-                && ours.logs == logs
-                && ours.created == theirs.created_address().filter(|_| theirs.is_success())
-        }
-        _ => false,
-    }
+        (Signer::new(number).address(), info)
+    }))
 }
 
 proptest! {
@@ -157,7 +72,7 @@ proptest! {
         price in prop_oneof![Just(0_u64), Just(7)],
     ) {
         let runtimes = [counter(), ender(), historian(), spinner()];
-        let (mut chain, mut oracle) = (Chain::new(price), Oracle::new());
+        let (mut chain, mut oracle) = (Chain::new(price), oracle());
         let mut made = vec![Address::repeat_byte(0x55)];
         for actions in blocks {
             // The nonces as they will be if everything is executed; what is refused leaves gaps, which is well.
@@ -195,13 +110,13 @@ proptest! {
                     ..TxEnv::default()
                 });
             }
-            let at = chain.block;
+            let (at, rules) = (chain.block, chain.contracts.rules().clone());
             for (height, hash) in &chain.hashes.0 {
                 oracle.database.cache.block_hashes.insert(U256::from(*height), *hash);
             }
             let ours = chain.block(&block);
             for (ours, environment) in ours.iter().zip(environments) {
-                let theirs = oracle.run(at, environment.clone());
+                let theirs = oracle.run(&rules, at, environment.clone());
                 prop_assert!(same(ours, &theirs), "{:?}: {:?} and {:?}", environment, ours, theirs);
                 if let Ok(Executed { created: Some(created), .. }) = ours {
                     made.push(*created);

@@ -162,6 +162,11 @@ pub(crate) fn ethereum() -> Result<()> {
     toolbox::beside_a_network("e2e/ethereum.sh", &[])
 }
 
+/// Ethereum's state tests.
+pub(crate) fn state_tests() -> Result<()> {
+    run(program("sh").arg("e2e/state-tests.sh"))
+}
+
 /// Kills under load.
 pub(crate) fn torture() -> Result<()> {
     toolbox::end_to_end("torture", &["--kills".to_owned(), KILLS.to_owned()])

@@ -48,6 +48,10 @@ pub struct Delivery {
     pub readings: Vec<Recorded>,
 }
 
+/// What it costs to be told that a call did not fit into the block: about what the event would cost a contract. So a
+/// subscription ends that is never called.
+const BLOCK_FULL: u64 = 3_000;
+
 /// How many bytes are kept of what a subscriber reverted with: it does not pay for them.
 const MAX_REASON: usize = 1024;
 
@@ -91,20 +95,23 @@ pub(crate) fn deliver<S: KvRead + ?Sized>(
             })
         };
         let left = (rules.gas_limit / 2).saturating_sub(used.saturating_add(gas_used));
-        if one.gas_per_record > left {
-            logs.push(failed(BlockFull { gasLeft: left }.abi_encode()));
-            continue;
-        }
+        let fits = one.gas_per_record <= left;
         // Taken before it runs, so that it can't be given back twice.
-        let reserved = one.gas_per_record;
+        let reserved = if fits { one.gas_per_record } else { BLOCK_FULL };
         set_gas(
             state(evm),
             subscriptions,
             index,
             one.gas_left.saturating_sub(reserved),
         );
-        let (ended, took, own) = call(evm, rules, &one, input.clone())?;
-        gas_used += took;
+        let (ended, took, own) = if fits {
+            let called = call(evm, rules, &one, input.clone())?;
+            gas_used += called.1;
+            called
+        } else {
+            let full = BlockFull { gasLeft: left }.abi_encode();
+            (Outcome::Reverted(full.into()), BLOCK_FULL, Vec::new())
+        };
         logs.extend(own);
         match ended {
             Outcome::Success(_) => {}
