@@ -37,13 +37,16 @@ pub struct RpcLimits {
     pub subscriptions: u32,
     /// Blocks over which one question for events goes.
     pub log_blocks: u64,
+    /// Whether `eth_sendRawTransaction` answers when the transaction is final, as nodes do that are for development only
+    /// and mine at once: tests that were written for these look for the effects without waiting.
+    pub send_waits: bool,
     /// What waits.
     pub pool: PoolLimits,
 }
 
 impl Default for RpcLimits {
     /// 2 MiB of request and 16 MiB of response, 100 requests in a batch, 256 connections, 64 subscriptions of each, 10,000
-    /// blocks.
+    /// blocks; what is sent is not waited for.
     fn default() -> Self {
         Self {
             request_bytes: 2 << 20,
@@ -52,6 +55,7 @@ impl Default for RpcLimits {
             connections: 256,
             subscriptions: 64,
             log_blocks: 10_000,
+            send_waits: false,
             pool: PoolLimits::default(),
         }
     }

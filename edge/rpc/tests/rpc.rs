@@ -265,6 +265,30 @@ fn who_lacks_a_role_is_refused_at_the_door() {
 }
 
 #[test]
+fn sending_waits_where_it_is_told_to() {
+    let world = World::with(RpcLimits {
+        send_waits: true,
+        ..RpcLimits::default()
+    });
+    let ann = Signer::new(0);
+    let send = |bytes: &[u8]| {
+        world.ask(
+            "eth_sendRawTransaction",
+            json!([hex::encode_prefixed(bytes)]),
+        )
+    };
+    for nonce in 0..5 {
+        let signed = ann.send(nonce, TxKind::Call(ann.address()), 0, &[]);
+        assert_eq!(send(&signed), Ok(json!(keccak256(&signed))));
+        // Whoever asks next finds it.
+        let count = world.get("eth_getTransactionCount", json!([ann.address(), "latest"]));
+        assert_eq!(count, format!("0x{:x}", nonce + 1));
+        let receipt = world.get("eth_getTransactionReceipt", json!([keccak256(&signed)]));
+        assert_eq!(receipt["status"], "0x1");
+    }
+}
+
+#[test]
 fn filters_tell_what_is_new() {
     let (world, ann) = (World::new(), Signer::new(0));
     let (contract, _) = world.deploy_counter(&ann);

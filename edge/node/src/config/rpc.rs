@@ -18,6 +18,9 @@ pub struct RpcConfig {
     /// Blocks over which one question for events goes.
     #[serde(default = "RpcConfig::max_log_blocks")]
     pub max_log_blocks: u64,
+    /// Whether `eth_sendRawTransaction` answers when the transaction is final.
+    #[serde(default)]
+    pub send_waits: bool,
     /// Transactions that wait, in all and of one sender.
     #[serde(default = "RpcConfig::max_pool")]
     pub max_pool: usize,
@@ -55,6 +58,7 @@ impl RpcConfig {
             connections: self.max_connections,
             batch: self.max_batch,
             log_blocks: self.max_log_blocks,
+            send_waits: self.send_waits,
             pool: PoolLimits {
                 transactions: self.max_pool,
                 per_sender: self.max_pool_per_sender,

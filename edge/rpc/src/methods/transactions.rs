@@ -64,7 +64,17 @@ pub(super) async fn receipt(served: &Served, args: &Args) -> Result<Option<Recei
 
 pub(super) async fn send_raw(served: &Served, args: &Args) -> Result<B256, RpcError> {
     let bytes: Bytes = args.required(0, "transaction")?;
-    served.forwarder.send(bytes.0).await
+    if !served.limits.send_waits {
+        return served.forwarder.send(bytes.0).await;
+    }
+    let (hash, fate) = served.forwarder.send_and_watch(bytes.0).await?;
+    match timeout(WAIT, fate).await {
+        Ok(Ok(Fate::Dropped(reason))) if receipt_of(served, hash).await?.is_none() => {
+            Err(RpcError::server(reason))
+        }
+        // What is not final by now is on its way all the same.
+        _ => Ok(hash),
+    }
 }
 
 pub(super) async fn send_raw_sync(served: &Served, args: &Args) -> Result<Receipt, RpcError> {
