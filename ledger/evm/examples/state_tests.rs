@@ -112,10 +112,13 @@ fn address(text: &str) -> Option<Address> {
     text.trim_start_matches("0x").parse().ok()
 }
 
+/// An account before the transaction: with its code, and the slots that it has.
+type Before = (Address, Account, Bytes, Vec<(U256, U256)>);
+
 struct Test {
     rules: Rules,
     block: Block,
-    accounts: Vec<(Address, Account, Bytes, Vec<(U256, U256)>)>,
+    accounts: Vec<Before>,
     transaction: TxLegacy,
     key: SigningKey,
     expected: Option<B256>,
