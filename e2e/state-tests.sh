@@ -10,7 +10,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 
 package=ethereum-tests@0.0.6
 sum=89d09227c51a3ba6c9393b604a8b13f00cb289ffd62dd3c38b0300fe186c7782
-cache=${HEDGEROW_E2E_CACHE:-${TMPDIR:-/tmp}/hedgerow-e2e}
+cache=${HEDGEROW_E2E_CACHE:-${TMPDIR:-/tmp}/hedgerow-e2e-packages}
 archive=$cache/ethereum-tests-0.0.6.tgz
 
 right() {
