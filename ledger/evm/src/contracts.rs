@@ -80,6 +80,20 @@ pub struct Executed {
 }
 
 impl Executed {
+    /// What became of a transaction, after others of its block that took `used` gas.
+    pub(crate) fn of(transaction: &Transaction, result: ExecutionResult, used: u64) -> Self {
+        let gas_used = result.tx_gas_used();
+        let (outcome, logs, created) = outcome(result);
+        Self {
+            outcome,
+            gas_used,
+            cumulative_gas_used: used.saturating_add(gas_used),
+            logs,
+            created,
+            kind: transaction.envelope().ty(),
+        }
+    }
+
     /// The receipt as Ethereum encodes it: what the receipts' root is of.
     #[must_use]
     pub fn receipt(&self) -> AnyReceiptEnvelope {
@@ -179,17 +193,7 @@ impl Contracts {
             deployed: std::collections::BTreeMap::new(),
         };
         let mut evm = machine(&rules, &self.trust, block, &mut database);
-        let (mut results, mut used) = (Vec::new(), 0_u64);
-        for one in work {
-            let result = match one {
-                Work::Record(record) => Ok(deliver(&mut evm, &rules, record, used)?),
-                Work::Transaction(transaction) => execute_one(&mut evm, &rules, transaction, used)?,
-            };
-            if let Ok(executed) = &result {
-                used = executed.cumulative_gas_used;
-            }
-            results.push(result);
-        }
+        let (results, _) = execute_all(&mut evm, &rules, work)?;
         drop(evm);
         database.take_writes(writes);
         Ok(results)
@@ -307,7 +311,27 @@ pub(crate) fn machine<'a, 'b, S: KvRead + ?Sized>(
     )
 }
 
-pub(crate) fn execute_one<S: KvRead + ?Sized>(
+/// Executes work in its order; gives what became of each, and how much gas it took together.
+pub(crate) fn execute_all<'t, S: KvRead + ?Sized>(
+    evm: &mut Evm<'_, '_, S>,
+    rules: &Rules,
+    work: impl IntoIterator<Item = Work<'t>>,
+) -> Result<(Vec<Result<Executed, Refusal>>, u64), StoreError> {
+    let (mut results, mut used) = (Vec::new(), 0_u64);
+    for one in work {
+        let result = match one {
+            Work::Record(record) => Ok(deliver(evm, rules, record, used)?),
+            Work::Transaction(transaction) => execute_one(evm, rules, transaction, used)?,
+        };
+        if let Ok(executed) = &result {
+            used = executed.cumulative_gas_used;
+        }
+        results.push(result);
+    }
+    Ok((results, used))
+}
+
+fn execute_one<S: KvRead + ?Sized>(
     evm: &mut Evm<'_, '_, S>,
     rules: &Rules,
     transaction: &Transaction,
@@ -328,16 +352,7 @@ pub(crate) fn execute_one<S: KvRead + ?Sized>(
         Ok(result) => result,
         Err(error) => return invalid(error).map(Err),
     };
-    let gas_used = result.tx_gas_used();
-    let (outcome, logs, created) = outcome(result);
-    Ok(Ok(Executed {
-        outcome,
-        gas_used,
-        cumulative_gas_used: used.saturating_add(gas_used),
-        logs,
-        created,
-        kind: transaction.envelope().ty(),
-    }))
+    Ok(Ok(Executed::of(transaction, result, used)))
 }
 
 pub(crate) fn outcome(result: ExecutionResult) -> (Outcome, Vec<Log>, Option<Address>) {

@@ -1,14 +1,12 @@
 //! A block's work again, for the trace of a part of it.
 
-use alloy_consensus::Typed2718;
 use hedgerow_kv::{KvRead, StoreError};
 use hedgerow_state::{State, View};
 
 use crate::{
     Ancestors, Block, Call, Contracts, Executed, Refusal, Tracer, Transaction, Untraced, Work,
-    contracts::{Evm, execute_one, machine, outcome},
+    contracts::{Evm, execute_all, machine},
     database::StateDatabase,
-    streams::deliver,
     trace::traced,
 };
 
@@ -56,32 +54,13 @@ impl Contracts {
             deployed: std::collections::BTreeMap::new(),
         };
         let mut evm = machine(&rules, &self.trust, block, &mut database);
-        let (mut results, mut used) = (Vec::new(), 0_u64);
-        for one in &part.before {
-            let result = match *one {
-                Work::Record(record) => Ok(deliver(&mut evm, &rules, record, used)?),
-                Work::Transaction(transaction) => execute_one(&mut evm, &rules, transaction, used)?,
-            };
-            if let Ok(executed) = &result {
-                used = executed.cumulative_gas_used;
-            }
-            results.push(result);
-        }
+        let (results, used) = execute_all(&mut evm, &rules, part.before.iter().copied())?;
         let traced = match part.transaction.environment(rules.gas_price) {
             Err(refusal) => Err(Untraced::Refused(refusal)),
             Ok(environment) => traced(evm, environment, part.tracer)?,
         };
         let traced = traced.and_then(|(result, trace)| {
-            let gas_used = result.tx_gas_used();
-            let (outcome, logs, created) = outcome(result);
-            let executed = Executed {
-                outcome,
-                gas_used,
-                cumulative_gas_used: used.saturating_add(gas_used),
-                logs,
-                created,
-                kind: part.transaction.envelope().ty(),
-            };
+            let executed = Executed::of(part.transaction, result, used);
             Ok((executed, trace?))
         });
         Ok(Replayed {

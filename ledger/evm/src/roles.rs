@@ -4,6 +4,7 @@ use alloy_sol_types::{SolCall, SolInterface};
 use hedgerow_kv::KvRead;
 use hedgerow_proofs::layout::{ROLES_ADDRESS, subject_slot};
 use hedgerow_records::{Roles, Subject};
+use hedgerow_streams::standing_of_word;
 
 use crate::native::{Native, Stop, refuse};
 
@@ -39,8 +40,8 @@ impl<S: KvRead + ?Sized> Native<'_, '_, '_, S> {
 
     /// The roles that a subject has itself.
     pub(crate) fn roles_of(&mut self, subject: Subject) -> Result<Roles, Stop> {
-        let [bits, ..] = *self.word(ROLES_ADDRESS, subject_slot(subject))?.as_limbs();
-        // The lowest 16 bits are the roles.
-        Ok(Roles::from_bits(bits as u16))
+        let word = self.word(ROLES_ADDRESS, subject_slot(subject))?;
+        let (roles, _) = standing_of_word(word);
+        Ok(roles)
     }
 }
