@@ -100,7 +100,7 @@ client() {
 }
 client ethers node ethers.js
 client viem node viem.js
-client web3.py "$venv/bin/python" "$programs/web3_py.py"
+client web3.py env PYTHONPATH="$here" "$venv/bin/python" "$programs/web3_py.py"
 client streams "$venv/bin/python" "$here/streams.py"
 client cast node cast.js
 client forge node forge.js

@@ -18,6 +18,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 import record
+from checks import check
 
 HOST, PORT = os.environ["HEDGEROW_MQTT"].rsplit(":", 1)
 HTTP = os.environ["HEDGEROW_HTTP"].rstrip("/")
@@ -71,11 +72,6 @@ def signed(count=1):
     next_sequence += count
     readings = [(first + at, RUN, "application/json", json.dumps({"n": at}).encode()) for at in range(count)]
     return first, record.sign(ALGORITHM, KEY, NETWORK, DEVICE_ID, STREAM, readings)
-
-
-def check(what, condition, detail=""):
-    if not condition:
-        raise AssertionError(f"{what}: {detail}")
 
 
 # --- mosquitto ------------------------------------------------------------------------------------------------------

@@ -23,6 +23,7 @@ from web3.logs import DISCARD
 from web3.middleware import SignAndSendRawMiddlewareBuilder
 
 import record
+from checks import check, failure, same
 
 MQTT_HOST, MQTT_PORT = os.environ["HEDGEROW_MQTT"].rsplit(":", 1)
 HTTP = os.environ["HEDGEROW_HTTP"].rstrip("/")
@@ -51,24 +52,6 @@ native = w3.eth.contract(LEDGER, abi=THERMOSTAT["imported"]["IStreams"])
 device = thermostat = deployment = stream = client = None
 records = []  # what was published, in order
 alarms = []  # what came over WebSocket, in order
-
-
-def check(what, condition, detail=""):
-    if not condition:
-        raise AssertionError(f"{what}: {detail}")
-
-
-def same(what, got, expected):
-    check(what, got == expected, f"got {got!r}, not {expected!r}")
-
-
-def failure(kind, action):
-    """What an action fails with, where it must fail."""
-    try:
-        result = action()
-    except kind as error:
-        return error
-    raise AssertionError(f"this should have failed, and gave {result!r}")
 
 
 def custom(error, signature, *types):

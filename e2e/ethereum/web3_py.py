@@ -15,6 +15,8 @@ from web3 import AsyncWeb3, HTTPProvider, Web3, WebSocketProvider
 from web3.exceptions import ContractCustomError, ContractLogicError
 from web3.middleware import SignAndSendRawMiddlewareBuilder
 
+from checks import check, failure, same
+
 HTTP = os.environ["HEDGEROW_RPC"]
 WS = HTTP.replace("http", "ws", 1)
 COUNTER = json.loads(pathlib.Path(os.environ["HEDGEROW_E2E_COUNTER"]).read_text())
@@ -29,24 +31,6 @@ w3 = Web3(HTTPProvider(HTTP, request_kwargs={"timeout": PATIENCE}))
 w3.middleware_onion.inject(SignAndSendRawMiddlewareBuilder.build(account), layer=0)
 w3.eth.default_account = account.address
 counter = deployment = receipt = None
-
-
-def check(what, condition, detail=""):
-    if not condition:
-        raise AssertionError(f"{what}: {detail}")
-
-
-def same(what, got, expected):
-    check(what, got == expected, f"got {got!r}, not {expected!r}")
-
-
-def failure(kind, action):
-    """What an action fails with, where it must fail."""
-    try:
-        result = action()
-    except kind as error:
-        return error
-    raise AssertionError(f"this should have failed, and gave {result!r}")
 
 
 def mined(transaction):
