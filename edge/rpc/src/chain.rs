@@ -88,8 +88,9 @@ impl Chain {
 
     async fn ask(&self, query: ContractQuery) -> Result<ContractAnswer, RpcError> {
         let query = Query::Contracts(query);
-        let size = query.to_bytes().len();
-        if size > Query::MAX_BYTES {
+        // Only a call can have as much.
+        let size = query.is_call().then(|| query.to_bytes().len());
+        if let Some(size) = size.filter(|size| *size > Query::MAX_BYTES) {
             return Err(RpcError::limit(format!(
                 "the call with its overrides and access list has {size} bytes, at most {} are allowed",
                 Query::MAX_BYTES
